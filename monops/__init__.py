@@ -1,0 +1,38 @@
+"""monops: monotone operators, resolvents, proxes and splitting methods that know their constants.
+
+A problem is a sum of monotone operators and convex functions; ``solve`` finds a zero of it by a method whose theorem covers
+it, ``explain`` says which methods those are and why.
+"""
+
+from monops import algorithms, arrays, constants, errors, functions, linear, operators, theory
+from monops.algorithms import *  # noqa: F403
+from monops.arrays import Blocks
+from monops.constants import Constants
+from monops.explain import explain
+from monops.functions import *  # noqa: F403
+from monops.linear import *  # noqa: F403
+from monops.operators import *  # noqa: F403
+from monops.problem import Inclusion
+from monops.solve import Check, Result, Status, solve
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Blocks",
+    "Check",
+    "Constants",
+    "Inclusion",
+    "Result",
+    "Status",
+    "algorithms",
+    "arrays",
+    "constants",
+    "errors",
+    "explain",
+    "functions",
+    "linear",
+    "operators",
+    "solve",
+    "theory",
+]
+__all__ += algorithms.__all__ + functions.__all__ + linear.__all__ + operators.__all__

@@ -1,0 +1,116 @@
+"""Douglas-Rachford splitting for 0 in Ax + Bx by two resolvents (Lions and Mercier 1979).
+
+x = J_{gB} u,  y = J_{gA}(2x - u),  u+ = u + relaxation (y - x).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar, final
+
+from monops.algorithms import reflected
+from monops.algorithms.algorithm import (
+    Algorithm,
+    Solution,
+    both_constants,
+    notes,
+    reciprocal_lipschitz,
+    two_resolvents,
+)
+from monops.algorithms.reflected import State, Terms
+from monops.arrays import Array
+from monops.constants import Constants
+from monops.errors import StepSizeError
+from monops.problem import Inclusion
+from monops.theory import Guarantee, Missing, Number
+
+
+def guarantee(A: Constants, B: Constants, relaxation: Number = 1) -> Guarantee | Missing:
+    """Any step for relaxation in (0, 2); factor 1 - relaxation/2 + (relaxation/2) rho with rho of the reflected resolvent."""
+    if not (A.monotone and B.monotone):
+        which = "B" if A.monotone else "A"
+        return Missing(f"{which} is not known to be monotone", "declare constants=Constants(strong_monotonicity=0.0) if it is")
+    strong = reflected.better(A, B)
+    half = relaxation / 2
+
+    def squared_contraction(step: Number) -> Number:
+        factor = reflected.cayley_contraction(strong, step)
+        return (1 - half + half * math.sqrt(factor)) ** 2
+
+    return Guarantee(
+        interval=(0, math.inf),
+        best_step=1.0 if strong is None else reflected.best_cayley_step(strong),
+        formula="0 < step_size",
+        rate="linear" if strong is not None else "|r|^2 = O(1/k)",
+        source="Bauschke-Combettes (2017) Thm 26.11" if strong is None else "Giselsson (2017), Giselsson-Boyd (2017)",
+        squared_contraction=None if strong is None else squared_contraction,
+    )
+
+
+@final
+@dataclass(frozen=True)
+class DouglasRachford(Algorithm):
+    """Two resolvents a step, any positive step size, no other hypothesis than maximal monotonicity.
+
+    Parameters
+    ----------
+    step_size : float, optional
+        Any positive number is proven. Default: the best of the linear rate where there is one, else 1/L of a term, else 1.
+    relaxation : float
+        In (0, 2); default 1.
+
+    Notes
+    -----
+    **Certificate** with a = (2x - u - y)/step in Ay and b = (u - x)/step in Bx: a + By when B is single-valued, else the
+    element (a + b, x - y) of the primal-dual operator at (y, b). **Cost** two resolvents.
+
+    References
+    ----------
+    Bauschke and Combettes (2017), Theorem 26.11. Giselsson (2017), Tight global linear convergence rate bounds for
+    Douglas-Rachford splitting.
+
+    Examples
+    --------
+    >>> import numpy as np, monops
+    >>> problem = monops.L1Norm() + monops.Box(1.0, 2.0)
+    >>> monops.solve(problem, monops.DouglasRachford(), x0=np.zeros(3)).x
+    array([1., 1., 1.])
+    """
+
+    step_size: float | None = None
+    relaxation: float = 1.0
+    cost: ClassVar[str] = "1 resolvent of A, 1 resolvent of B"
+    evaluations: ClassVar[float] = 2.0
+
+    def match(self, problem: Inclusion) -> Terms:
+        if not 0 < self.relaxation < 2:
+            raise StepSizeError(
+                f"relaxation={self.relaxation:g} is outside (0, 2), where DouglasRachford is proven "
+                "(Bauschke-Combettes 2017 Thm 26.11); 2 itself is PeacemanRachford"
+            )
+        roles = two_resolvents(problem)
+        if isinstance(roles, Missing):
+            self.refuse(roles)
+        A, B = roles
+        proven = guarantee(A.constants, B.constants, self.relaxation)
+        if isinstance(proven, Missing):
+            self.refuse(proven)
+        step = self.step_size
+        if step is None and proven.squared_contraction is None:
+            step = reciprocal_lipschitz(A, B)
+        total = both_constants(A, B)
+        remarks = notes(A.constants, B.constants)
+        return Terms(A, B, proven.resolve(step, self.name), float(self.relaxation), proven, total, remarks)
+
+    def init(self, terms: Terms, x0: Array) -> State:
+        return reflected.init(x0)
+
+    def step(self, terms: Terms, state: State) -> State:
+        return reflected.step(terms, state)
+
+    def solution(self, terms: Terms, state: State) -> Solution:
+        return reflected.solution(terms, state)
+
+    def certificate(self, terms: Terms, state: State) -> Array:
+        return reflected.certificate(terms, state)

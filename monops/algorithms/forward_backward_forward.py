@@ -1,0 +1,160 @@
+"""Forward-backward-forward splitting (Tseng 2000) for 0 in Ax + Bx: y = J_{gA}(x - g Bx), x+ = y - g (By - Bx)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple, final
+
+from monops import constants as calculus
+from monops.algorithms.algorithm import (
+    Algorithm,
+    PrimalDualForward,
+    PrimalDualResolvent,
+    Solution,
+    notes,
+    primal_dual_roles,
+    require_resolvent,
+    sort_roles,
+    zero,
+)
+from monops.arrays import Array, Blocks
+from monops.constants import Constants
+from monops.errors import DataError
+from monops.problem import Inclusion
+from monops.theory import Guarantee, Missing, Number
+
+
+def guarantee(A: Constants, B: Constants) -> Guarantee | Missing:
+    """B monotone and L-Lipschitz: step in (0, 1/L); B also mu-strong: factor 1 - s mu (1 - sL)/(1 - sL + s mu).
+
+    The factor is derived in ``proofs`` (symbolic certificate); its best step is 1/(L + sqrt(mu L)).
+    """
+    if not A.monotone:
+        return Missing("A is not known to be monotone", "declare constants=Constants(strong_monotonicity=0.0) if it is")
+    if not B.monotone:
+        return Missing(
+            "B is not known to be monotone", "declare constants=Constants(strong_monotonicity=0.0, lipschitz=L) if it is"
+        )
+    if B.lipschitz is None:
+        return Missing("B has no known Lipschitz constant", "declare constants=Constants(lipschitz=...)")
+    mu, lipschitz = B.strong_monotonicity, B.lipschitz
+
+    def squared_contraction(step: Number) -> Number:
+        slack = 1 - step * lipschitz
+        return (1 - step * mu * slack / (slack + step * mu)) ** 2
+
+    limit = math.inf if lipschitz == 0 else 1 / lipschitz
+    if lipschitz == 0:
+        best: Number = 1.0
+    else:
+        best = 1 / (lipschitz + math.sqrt(mu * lipschitz)) if mu > 0 else 0.9 * limit
+    return Guarantee(
+        interval=(0, limit),
+        best_step=best,
+        formula="0 < step_size < 1/L",
+        rate="linear" if mu > 0 else "|r|^2 = O(1/k)",
+        source="Tseng (2000) Thm 3.4",
+        squared_contraction=squared_contraction if mu > 0 else None,
+    )
+
+
+class Terms(NamedTuple):
+    """Who plays which role, and the resolved numbers; ``lifted`` when x is the first block of (x, dual)."""
+
+    A: Any
+    B: Any
+    step_size: float
+    lifted: Any
+    guarantee: Guarantee
+    constants: Constants
+    notes: tuple[str, ...]
+
+
+class State(NamedTuple):
+    """x, the shadow point y in the domain of A, and the x that y came from."""
+
+    x: Array
+    y: Array
+    previous: Array
+
+
+@final
+@dataclass(frozen=True)
+class ForwardBackwardForward(Algorithm):
+    """Tseng's method: B only monotone and Lipschitz (skew, saddle, game), two values of B a step, no inverse.
+
+    Parameters
+    ----------
+    step_size : float, optional
+        In (0, 1/L). Default: 1/(L + sqrt(mu L)) for strongly monotone B, else 0.9/L.
+
+    Notes
+    -----
+    Terms with a linear map and no forward value are split in the primal-dual form (Combettes and Pesquet 2012): then
+    L = |K| + L_C and the Result has a dual point. **Certificate** (x - x+)/step, an element of Ay + By at the answer y.
+    **Cost** two values of B, one resolvent of A.
+
+    References
+    ----------
+    Tseng (2000), A modified forward-backward splitting method for maximal monotone mappings, Theorem 3.4.
+    Combettes and Pesquet (2012), Primal-dual splitting algorithm for solving inclusions.
+
+    Examples
+    --------
+    >>> import numpy as np, monops
+    >>> game = monops.Saddle(monops.Simplex(), monops.Simplex(), np.array([[1.0, -1.0], [-1.0, 1.0]]))
+    >>> x, y = monops.solve(game, monops.ForwardBackwardForward()).x
+    >>> x
+    array([0.5, 0.5])
+    """
+
+    step_size: float | None = None
+    cost: ClassVar[str] = "2 values of B, 1 resolvent of A"
+    evaluations: ClassVar[float] = 2.0
+
+    def match(self, problem: Inclusion) -> Terms:
+        A, B, lifted = self._roles(problem)
+        proven = guarantee(A.constants, B.constants)
+        if isinstance(proven, Missing):
+            self.refuse(proven)
+        step = proven.resolve(self.step_size, self.name)
+        total = calculus.add(A.constants, B.constants)
+        return Terms(A, B, step, lifted, proven, total, notes(A.constants, B.constants))
+
+    def _roles(self, problem: Inclusion) -> tuple[Any, Any, Any]:
+        roles = sort_roles(problem, "lipschitz")
+        simple = [operator for operator in roles.resolvents if require_resolvent(operator, "lipschitz") is None]
+        if len(simple) == len(roles.resolvents) <= 1:
+            if roles.forward is None:
+                self.refuse(Missing("no term has a forward value with a known Lipschitz constant", "use ProximalPoint"))
+            return (simple[0] if simple else zero(problem)), roles.forward, None
+        if not any(term.map is not None for term in problem.terms):
+            for operator in roles.resolvents:
+                missing = require_resolvent(operator, "lipschitz")
+                if missing is not None:
+                    self.refuse(missing)
+            self.refuse(Missing("two terms need their resolvents", "use DouglasRachford or DavisYin"))
+        split = primal_dual_roles(problem, "lipschitz")
+        if isinstance(split, Missing):
+            self.refuse(split)
+        return PrimalDualResolvent(split), PrimalDualForward(split), split.map
+
+    def init(self, terms: Terms, x0: Array) -> State:
+        if terms.lifted is not None:
+            if isinstance(x0, Blocks):
+                raise DataError("x0 of a problem with linear maps is the primal point alone: pass one array")
+            x0 = Blocks((x0, 0.0 * terms.lifted.apply(x0)))
+        return State(x0, x0, x0)
+
+    def step(self, terms: Terms, state: State) -> State:
+        x, step = state.x, terms.step_size
+        Bx = terms.B.forward(x)
+        y = terms.A.resolvent(x - step * Bx, step)
+        return State(y - step * (terms.B.forward(y) - Bx), y, x)
+
+    def solution(self, terms: Terms, state: State) -> Solution:
+        return Solution(state.y) if terms.lifted is None else Solution(*state.y)
+
+    def certificate(self, terms: Terms, state: State) -> Array:
+        return (state.previous - state.x) / terms.step_size

@@ -1,0 +1,101 @@
+"""Peaceman-Rachford splitting for 0 in Ax + Bx: u+ = (2 J_{gA} - I)(2 J_{gB} - I) u (Lions and Mercier 1979)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar, final
+
+from monops.algorithms import reflected
+from monops.algorithms.algorithm import Algorithm, Solution, both_constants, notes, reciprocal_lipschitz, two_resolvents
+from monops.algorithms.reflected import State, Terms
+from monops.arrays import Array
+from monops.constants import Constants
+from monops.problem import Inclusion
+from monops.theory import Guarantee, Missing, Number
+
+
+def guarantee(A: Constants, B: Constants) -> Guarantee | Missing:
+    """Any step when A or B is strongly monotone; linear with the factor of its reflected resolvent when it is Lipschitz too."""
+    if not (A.monotone and B.monotone):
+        which = "B" if A.monotone else "A"
+        return Missing(f"{which} is not known to be monotone", "declare constants=Constants(strong_monotonicity=0.0) if it is")
+    if not (A.strong_monotonicity or B.strong_monotonicity):
+        return Missing(
+            "neither term is known to be strongly monotone", "use DouglasRachford, which needs no strong monotonicity"
+        )
+    strong = reflected.better(A, B)
+
+    def squared_contraction(step: Number) -> Number:
+        return reflected.cayley_contraction(strong, step)
+
+    return Guarantee(
+        interval=(0, math.inf),
+        best_step=1.0 if strong is None else reflected.best_cayley_step(strong),
+        formula="0 < step_size",
+        rate="linear" if strong is not None else "x converges strongly, no rate",
+        source="Giselsson (2017), Giselsson-Boyd (2017)" if strong is not None else "Bauschke-Combettes (2017) Prop. 26.13",
+        squared_contraction=None if strong is None else squared_contraction,
+    )
+
+
+@final
+@dataclass(frozen=True)
+class PeacemanRachford(Algorithm):
+    """Two reflected resolvents a step; the fastest of its family where one term is strongly monotone and Lipschitz.
+
+    Parameters
+    ----------
+    step_size : float, optional
+        Any positive number is proven. Default: the minimiser of the rate, 1/L, or 1/sqrt(mu L) for convex functions.
+
+    Raises
+    ------
+    NotApplicableError
+        When no term is strongly monotone: the iteration may then circle for ever, as it does for a rotation.
+
+    Notes
+    -----
+    **Certificate** as for DouglasRachford. **Cost** two resolvents.
+
+    References
+    ----------
+    Bauschke and Combettes (2017), Proposition 26.13. Giselsson (2017); Giselsson and Boyd (2017).
+
+    Examples
+    --------
+    >>> import numpy as np, monops
+    >>> problem = monops.Affine(np.array([[2.0, 1.0], [-1.0, 2.0]]), np.array([-5.0, 1.0])) + monops.NonNegative()
+    >>> np.round(monops.solve(problem, monops.PeacemanRachford()).x, 5)
+    array([2.2, 0.6])
+    """
+
+    step_size: float | None = None
+    cost: ClassVar[str] = "1 resolvent of A, 1 resolvent of B"
+    evaluations: ClassVar[float] = 2.0
+
+    def match(self, problem: Inclusion) -> Terms:
+        roles = two_resolvents(problem)
+        if isinstance(roles, Missing):
+            self.refuse(roles)
+        A, B = roles
+        proven = guarantee(A.constants, B.constants)
+        if isinstance(proven, Missing):
+            self.refuse(proven)
+        step = self.step_size
+        if step is None and proven.squared_contraction is None:
+            step = reciprocal_lipschitz(A, B)
+        remarks = notes(A.constants, B.constants)
+        return Terms(A, B, proven.resolve(step, self.name), 2.0, proven, both_constants(A, B), remarks)
+
+    def init(self, terms: Terms, x0: Array) -> State:
+        return reflected.init(x0)
+
+    def step(self, terms: Terms, state: State) -> State:
+        return reflected.step(terms, state)
+
+    def solution(self, terms: Terms, state: State) -> Solution:
+        return reflected.solution(terms, state)
+
+    def certificate(self, terms: Terms, state: State) -> Array:
+        return reflected.certificate(terms, state)

@@ -1,0 +1,175 @@
+"""What ``solve`` checks before the first iteration, and how it finds the cause when an iteration fails."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from monops import arrays
+from monops.arrays import Array, Blocks
+from monops.errors import ConstantError, DataError, MonopsError, ShapeError
+from monops.problem import Inclusion, Term
+
+SMALL = 1 << 20  # data arrays up to this size are scanned for NaN before solving, larger ones only when a solve fails
+
+
+def check_settings(tol: float, max_iter: int, batch_ndim: int, check_every: int, on_failure: str) -> None:
+    """Raise DataError for settings that cannot be meant."""
+    if on_failure not in ("warn", "raise", "ignore"):
+        raise DataError(f"on_failure={on_failure!r} must be 'warn', 'raise' or 'ignore'")
+    if not (isinstance(tol, (int, float)) and tol >= 0 and math.isfinite(tol)):
+        raise DataError(f"tol={tol!r} must be a finite number >= 0: the residual at which to stop")
+    for name, value, least in (("max_iter", max_iter, 0), ("batch_ndim", batch_ndim, 0), ("check_every", check_every, 1)):
+        if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
+            raise DataError(f"{name}={value!r} must be an integer >= {least}")
+
+
+def starting_point(problem: Inclusion, x0: Array | None) -> Array:
+    """The given start after its checks, or zero of the shape that the data fix."""
+    shape = problem.input_shape
+    if x0 is None:
+        if shape is None:
+            raise ShapeError(f"the data of {problem} do not fix the shape of x: pass x0")
+        if problem.batch_ndim:
+            raise ShapeError("with batch_ndim > 0 the number of rows is not known: pass x0 of shape (rows, ...)")
+        like = next((array for _, array in problem.named_arrays() if arrays.is_floating(array)), None)
+        return _zeros(np.empty(0) if like is None else like, shape)
+    if isinstance(x0, tuple) and not isinstance(x0, Blocks):
+        x0 = Blocks(x0)
+    for index, leaf in enumerate(arrays.leaves(x0)):
+        arrays.check_floating("x0" if leaf is x0 else f"x0[{index}]", leaf)
+        if leaf.ndim < problem.batch_ndim:
+            raise ShapeError(f"x0 has {leaf.ndim} axes, fewer than batch_ndim={problem.batch_ndim}")
+    if shape is not None:
+        _check_shape(x0, shape, problem.batch_ndim)
+    return x0
+
+
+def _zeros(like: Array, shape: Any) -> Array:
+    if shape and isinstance(shape[0], tuple):
+        return Blocks([_zeros(like, part) for part in shape])
+    xp = arrays.namespace(like)
+    return xp.zeros(shape, dtype=like.dtype, device=arrays.device(like))
+
+
+def _check_shape(x0: Array, shape: Any, batch_ndim: int) -> None:
+    if shape and isinstance(shape[0], tuple):
+        if not isinstance(x0, Blocks) or len(x0) != len(shape):
+            raise ShapeError(f"x0 must be Blocks of {len(shape)} arrays of shapes {shape}")
+        for block, part in zip(x0, shape, strict=True):
+            _check_shape(block, part, batch_ndim)
+    elif isinstance(x0, Blocks):
+        raise ShapeError(f"x0 is Blocks of {len(x0)} arrays, but the problem needs one array of shape {shape}")
+    elif tuple(x0.shape[batch_ndim:]) != tuple(shape):
+        rows = "" if not batch_ndim else f" behind {batch_ndim} batch axes"
+        raise ShapeError(f"x0 has shape {tuple(x0.shape)}, but the problem's data need {tuple(shape)}{rows}")
+
+
+def check_data(problem: Inclusion, x0: Array) -> None:
+    """Raise for mixed libraries, devices or dtypes; and, without batch rows (which isolate it), for NaN in small data."""
+    named = list(problem.named_arrays())
+    arrays.check_same_backend([*named, ("x0", x0)])
+    if problem.batch_ndim == 0:
+        arrays.check_finite("x0", x0)
+        for name, array in named:
+            if math.prod(array.shape) <= SMALL:
+                check_no_nan(name, array)
+
+
+def check_no_nan(name: str, array: Array) -> None:
+    """Raise DataError when the array contains NaN (infinite bounds of a box are legitimate)."""
+    xp = arrays.namespace(array)
+    if arrays.is_floating(array) and bool(xp.any(xp.isnan(array))):
+        host = np.isnan(arrays.to_numpy(array))
+        first = tuple(int(i) for i in np.argwhere(host)[0])
+        count = int(host.sum())
+        raise DataError(
+            f"{name} contains {count} NaN value{'s' if count > 1 else ''} (first at index "
+            f"{first if len(first) != 1 else first[0]}): remove or impute missing data before solving"
+        )
+
+
+def check_declared_constants(problem: Inclusion, x0: Array) -> None:
+    """Raise ConstantError when a few points show that a constant that the user *gave* is false."""
+    for term in problem.terms:
+        given = any(why.startswith("given") for why in term.summand.constants.reasons.values())
+        if given and (term.map is None or term.map.input_shape is not None):
+            found = false_constant(term, x0)
+            if found is not None:
+                raise ConstantError(f"{found} ({term.summand.formula('x')}): correct the declared constants")
+
+
+def false_constant(term: Term, x0: Array, rounds: int = 4) -> str | None:
+    """A claim of the term's summand that a pair of points shows to be false, or None; follows the direction that grows most."""
+    summand = term.summand
+    x = x0 if term.map is None else term.map.apply(x0)
+    generator = np.random.default_rng(0)
+    spread = max(1.0, float(arrays.norm(x))) if _finite(x) else 1.0
+    if not _finite(x):
+        x = 0.0 * arrays.tree_map(lambda leaf: arrays.namespace(leaf).zeros_like(leaf), x)
+    direction = arrays.tree_map(lambda leaf: arrays.from_numpy(generator.standard_normal(leaf.shape), leaf), x)
+    for _ in range(rounds):
+        size = float(arrays.norm(direction))
+        if size == 0 or not math.isfinite(size):
+            return None
+        direction = direction * (spread / size)
+        try:
+            if summand.has_forward:
+                y = x + direction
+                first, second = summand.forward(x), summand.forward(y)
+            elif summand.has_resolvent:
+                p, q = summand.resolvent(x, 1.0), summand.resolvent(x + direction, 1.0)
+                first, second, x, y = x - p, x + direction - q, p, q
+            else:
+                return None
+        except MonopsError:
+            return None
+        distance, image = y - x, second - first
+        rounding = 1e-6 if arrays.epsilon(arrays.leaves(x)[0]) < 1e-10 else 1e-3
+        found = summand.constants.violated_by(
+            float(arrays.inner(distance, distance)),
+            float(arrays.inner(image, distance)),
+            float(arrays.inner(image, image)),
+            rounding,
+        )
+        if found is not None:
+            return found
+        direction = image
+    return None
+
+
+def _finite(x: Array) -> bool:
+    return all(bool(arrays.namespace(leaf).all(arrays.namespace(leaf).isfinite(leaf))) for leaf in arrays.leaves(x))
+
+
+def find_cause(problem: Inclusion, x0: Array, x: Array) -> str:
+    """A sentence on why a solve failed: NaN in the data, a false constant, or what is left."""
+    for name, array in [*problem.named_arrays(), *(("x0", leaf) for leaf in arrays.leaves(x0))]:
+        try:
+            check_no_nan(name, array)
+        except DataError as error:
+            return str(error)
+    for term in problem.terms:
+        for point in (x0, x):
+            found = None
+            if not isinstance(point, Blocks) or isinstance(x0, Blocks):
+                found = false_constant(term, point)
+            if found is not None:
+                return f"{term.summand.formula('x')}: {found}; correct the constant"
+    return (
+        "No declared constant was found false: the problem may have no solution, an operator may not be monotone, or its data "
+        "overflow the dtype; scale the data"
+    )
+
+
+def rounding_floor(problem: Inclusion, x: Array) -> float:
+    """The residual below which rounding of the forward values decides: epsilon (|Ax| + L |x|) of the terms."""
+    size = float(arrays.norm(x))
+    total = size
+    for term in problem.terms:
+        lipschitz = term.constants.lipschitz
+        if lipschitz is not None and math.isfinite(lipschitz):
+            total += float(lipschitz) * size
+    return arrays.epsilon(arrays.leaves(x)[0]) * total

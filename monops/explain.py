@@ -1,0 +1,93 @@
+"""Which methods apply to a problem, why the others do not, and what each is proven to do."""
+
+from __future__ import annotations
+
+import textwrap
+from dataclasses import dataclass
+
+from monops.algorithms import Assessment, assess
+from monops.problem import Inclusion, Summand
+from monops.solve import as_inclusion
+
+WIDTHS = (27, 18, 11, 38, 44)
+HEADINGS = ("method", "proven steps", "default", "rate", "cost of an iteration")
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """A table of methods for one problem; print it, or read ``assessments``."""
+
+    problem: Inclusion
+    assessments: tuple[Assessment, ...]
+
+    def applicable(self) -> tuple[str, ...]:
+        """Names of the methods that apply, the one that ``solve`` would pick first."""
+        return tuple(entry.algorithm.name for entry in self.assessments if entry.terms is not None)
+
+    def __str__(self) -> str:
+        lines = [str(self.problem), ""]
+        lines += [self._term(index) for index in range(len(self.problem.terms))]
+        lines += ["", _row(HEADINGS), _row(tuple("-" * (width - 1) for width in WIDTHS))]
+        refusals = []
+        for entry in self.assessments:
+            if entry.terms is None:
+                refusals.append(entry)
+                continue
+            guarantee, step = entry.terms.guarantee, entry.terms.step_size
+            factor = guarantee.factor(step)
+            rate = guarantee.rate if factor is None else f"{guarantee.rate} (factor {factor:.6g})"
+            mark = " *" if entry is self.assessments[0] else ""
+            lines.append(
+                _row((entry.algorithm.name + mark, guarantee.interval_text, f"{step:.4g}", rate, entry.algorithm.cost))
+            )
+        if refusals:
+            lines += ["", "do not apply:"]
+            lines += [textwrap.fill(f"- {entry.refusal}", 128, subsequent_indent="    ") for entry in refusals]
+        if self.applicable():
+            lines += ["", "* least predicted effort: what solve picks"]
+        return "\n".join(lines)
+
+    def _term(self, index: int) -> str:
+        term = self.problem.terms[index]
+        known = term.constants
+        parts = []
+        for letter, name in (("mu", "strong_monotonicity"), ("beta", "cocoercivity"), ("L", "lipschitz")):
+            value = getattr(known, name)
+            parts.append(f"{letter} unknown" if value is None else f"{letter} = {float(value):.4g} ({known.reasons[name]})")
+        abilities = [word for word, has in (("forward", term.has_forward), ("resolvent", term.has_resolvent)) if has]
+        return textwrap.fill(
+            f"  {term}: {' and '.join(abilities) or 'neither forward nor resolvent'}; {'; '.join(parts)}",
+            128,
+            subsequent_indent="      ",
+        )
+
+    __repr__ = __str__
+
+
+def _row(cells: tuple[str, ...]) -> str:
+    return "".join(cell.ljust(width) for cell, width in zip(cells, WIDTHS, strict=True)).rstrip()
+
+
+def explain(problem: Inclusion | Summand, batch_ndim: int = 0) -> Explanation:
+    """Hold every method against the problem.
+
+    Parameters
+    ----------
+    problem : Inclusion, Function or Operator
+    batch_ndim : int, default 0
+        As in ``solve``.
+
+    Returns
+    -------
+    Explanation
+        Prints as a table: method, interval of proven steps, the step taken by default, rate, cost of an iteration; below it
+        the methods that do not apply, each with the missing hypothesis and the way out.
+
+    Examples
+    --------
+    >>> import numpy as np, monops
+    >>> monops.explain(monops.LeastSquares(np.eye(2), np.ones(2)) + monops.L1Norm()).applicable()[0]
+    'AcceleratedForwardBackward'
+    """
+    inclusion = as_inclusion(problem).batched(batch_ndim)
+    return Explanation(inclusion, tuple(assess(inclusion)))

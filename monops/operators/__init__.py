@@ -1,0 +1,21 @@
+"""Maximal monotone operators: forward value, resolvent, constants."""
+
+from monops.operators.affine import Affine, Skew
+from monops.operators.calculus import Custom, OperatorSum, Yosida
+from monops.operators.operator import Inverse, Operator, ScaledOperator, Shifted
+from monops.operators.subdifferential import NormalCone, Saddle, Subdifferential
+
+__all__ = [
+    "Affine",
+    "Custom",
+    "Inverse",
+    "NormalCone",
+    "Operator",
+    "OperatorSum",
+    "Saddle",
+    "ScaledOperator",
+    "Shifted",
+    "Skew",
+    "Subdifferential",
+    "Yosida",
+]

@@ -1,0 +1,226 @@
+"""Every method on every problem it applies to, on every backend; and the laws of each iteration."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pytest
+
+import monops
+from monops import arrays
+from monops.algorithms import assess, methods
+from monops.algorithms.forward_backward import forward_contraction
+from monops.algorithms.forward_backward_forward import guarantee as forward_backward_forward_guarantee
+from monops.algorithms.reflected import cayley_contraction
+from monops.constants import Constants
+from tests.problems import CASES, Case
+
+
+def applicable(case: Case) -> list[str]:
+    """Names of the methods whose theorem covers the case."""
+    problem = monops.solve.__globals__["as_inclusion"](case.build(np.asarray))
+    return [entry.algorithm.name for entry in assess(problem) if entry.terms is not None]
+
+
+PAIRS = [(case, name) for case in CASES for name in applicable(case)]
+
+
+def host(x: Any) -> Any:
+    """Host copy, block by block."""
+    return arrays.tree_map(arrays.to_numpy, x)
+
+
+@pytest.mark.parametrize(("case", "name"), PAIRS, ids=[f"{case.name}-{name}" for case, name in PAIRS])
+def test_every_method_solves_every_problem_it_applies_to_on_every_backend(case: Case, name: str, backend: Any) -> None:
+    def asarray(values: np.ndarray) -> Any:
+        return backend.asarray(values, "float64")
+
+    result = monops.solve(
+        case.build(asarray), getattr(monops, name)(), x0=case.start(asarray), tol=1e-8, max_iter=200_000, check_every=50
+    )
+    assert result.status is monops.Status.CONVERGED
+    assert result.residual <= 1e-8
+    assert case.error(host(result.x)) <= 1e-6  # first principles, from the definition of the problem
+
+
+def test_every_method_is_exercised() -> None:
+    assert {name for _, name in PAIRS} == {method.__name__ for method in methods()}
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_methods_agree(case: Case) -> None:
+    answers = [
+        monops.solve(case.build(np.asarray), getattr(monops, name)(), x0=case.start(np.asarray), tol=1e-9, max_iter=200_000)
+        for name in applicable(case)
+    ]
+    if case.name == "matrix game":  # the value of the game is unique, the strategies need not be
+        return
+    for answer in answers[1:]:
+        assert float(arrays.norm(answer.x - answers[0].x)) <= 1e-6
+
+
+@pytest.mark.parametrize("name", ["ForwardBackward", "DouglasRachford", "PeacemanRachford", "ForwardBackwardForward"])
+def test_distance_to_the_solution_shrinks_by_the_proven_factor(name: str) -> None:
+    case = next(case for case in CASES if case.name == "complementarity")
+    problem = case.build(np.asarray)
+    method = getattr(monops, name)()
+    terms = method.match(problem)
+    factor = terms.guarantee.factor(terms.step_size)
+    assert factor is not None
+    assert factor < 1
+    state = method.init(terms, np.full(10, 3.0))
+    states = [state]
+    for _ in range(1500):
+        states.append(method.step(terms, states[-1]))
+    limit = states[-1][0]
+    distances = [float(np.linalg.norm(state[0] - limit)) for state in states[:40]]
+    for now, then in zip(distances[1:], distances[:-1], strict=True):
+        assert now <= factor * then + 1e-12
+
+
+@pytest.mark.parametrize(("case", "name"), PAIRS, ids=[f"{case.name}-{name}" for case, name in PAIRS])
+def test_fixed_point_residual_never_grows_for_averaged_maps(case: Case, name: str) -> None:
+    if name in ("AcceleratedForwardBackward", "ForwardBackwardForward"):
+        pytest.skip("not an averaged map: its theorem does not promise a monotone fixed-point residual")
+    method = getattr(monops, name)()
+    terms = method.match(monops.solve.__globals__["as_inclusion"](case.build(np.asarray)))
+    state = method.init(terms, case.start(np.asarray))
+    moves = []
+    for _ in range(200):
+        new = method.step(terms, state)
+        moves.append(_move(name, terms, state, new))
+        state = new
+    for now, then in zip(moves[2:], moves[1:-1], strict=True):
+        assert now <= then * (1 + 1e-9) + 1e-12
+
+
+def _move(name: str, terms: Any, old: Any, new: Any) -> float:
+    """|x+ - x| in the metric of the method (Chambolle-Pock: |dx|^2/t - 2<K dx, dy> + |dy|^2/s)."""
+    if name != "ChambollePock":
+        return float(arrays.norm(new[0] - old[0]))
+    dx, dy = new.x - old.x, new.y - old.y
+    square = float(arrays.inner(dx, dx)) / terms.step_size + float(arrays.inner(dy, dy)) / terms.dual_step_size
+    return max(square - 2 * float(arrays.inner(terms.map.apply(dx), dy)), 0.0) ** 0.5
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_certificate_belongs_to_the_operator(case: Case) -> None:
+    """The residual vanishes only at solutions: far from one it is large, and at one it is small."""
+    problem = case.build(np.asarray)
+    for name in applicable(case):
+        method = getattr(monops, name)()
+        early = monops.solve(problem, method, x0=case.start(np.asarray), tol=0.0, max_iter=1, on_failure="ignore")
+        if case.error(early.x) > 0.1:
+            assert early.residual > 1e-3, name
+
+
+def test_certificate_of_forward_backward_is_an_element_of_the_sum() -> None:
+    """r - grad f(x) must be a subgradient of weight |x|_1 at x."""
+    case = CASES[0]
+    problem = case.build(np.asarray)
+    for name in ("ForwardBackward", "AcceleratedForwardBackward", "DouglasRachford"):
+        method = getattr(monops, name)()
+        terms = method.match(problem)
+        state = method.init(terms, np.ones(20))
+        for _ in range(7):
+            state = method.step(terms, state)
+        x = method.solution(terms, state).x
+        smooth, norm = problem.terms[0].summand, problem.terms[1].summand
+        subgradient = method.certificate(terms, state) - smooth.gradient(x)
+        for y in np.random.default_rng(0).standard_normal((50, 20)):
+            assert norm(y) >= norm(x) + subgradient @ (y - x) - 1e-9
+
+
+def test_resumed_run_equals_uninterrupted_run() -> None:
+    method = monops.ForwardBackward()
+    terms = method.match(CASES[0].build(np.asarray))
+    whole = method.init(terms, np.zeros(20))
+    for _ in range(20):
+        whole = method.step(terms, whole)
+    part = method.init(terms, np.zeros(20))
+    for _ in range(7):
+        part = method.step(terms, part)
+    part = type(part)(*[leaf.copy() for leaf in part])  # as from a checkpoint
+    for _ in range(13):
+        part = method.step(terms, part)
+    np.testing.assert_array_equal(whole.x, part.x)
+
+
+def test_douglas_rachford_and_peaceman_rachford_are_one_family() -> None:
+    """Relaxation 1 averages u and the Peaceman-Rachford point."""
+    problem = CASES[2].build(np.asarray)
+    half = monops.DouglasRachford(step_size=0.5)
+    full = monops.PeacemanRachford(step_size=0.5)
+    u = np.linspace(-1, 1, 10)
+    terms_half, terms_full = half.match(problem), full.match(problem)
+    averaged = half.step(terms_half, half.init(terms_half, u)).u
+    reflected = full.step(terms_full, full.init(terms_full, u)).u
+    np.testing.assert_allclose(averaged, 0.5 * (u + reflected), atol=1e-14)
+
+
+def test_printed_intervals_are_the_code() -> None:
+    """The formula of each guarantee, evaluated as text, gives the interval and agrees with what is refused."""
+    generator = np.random.default_rng(0)
+    for _ in range(100):
+        mu, spread = generator.uniform(0.1, 1.0), generator.uniform(1.0, 5.0)
+        constants = Constants(strong_monotonicity=mu, lipschitz=mu * spread)
+        names = {
+            "beta": constants.cocoercivity,
+            "L": constants.lipschitz,
+            "relaxation": 1.3,
+            "dual_step_size": 0.7,
+            "norm": 2.5,
+        }
+        free = Constants(strong_monotonicity=0.0)
+        function = Constants(strong_monotonicity=mu, lipschitz=mu * spread, cyclic=True)
+        from monops.algorithms import accelerated_forward_backward, chambolle_pock, davis_yin, forward_backward
+
+        guarantees = (
+            (forward_backward.guarantee(free, constants), names),
+            (forward_backward_forward_guarantee(free, constants), names),
+            (davis_yin.guarantee(free, free, constants, 1.3), names),
+            (chambolle_pock.guarantee(free, free, 2.5, 0.7), names),
+            (
+                accelerated_forward_backward.guarantee(Constants(cyclic=True), function),
+                {**names, "beta": function.cocoercivity},
+            ),
+        )
+        for guarantee, values in guarantees:
+            upper = float(guarantee.interval[1])
+            for step in (0.5 * upper, 0.999 * upper, 1.001 * upper):
+                allowed = eval(guarantee.formula, {}, {**values, "step_size": step})
+                assert allowed == (step < upper)
+
+
+def test_contractions_are_exact_on_fractions() -> None:
+    mu, lipschitz, step = Fraction(1, 10), Fraction(3), Fraction(1, 9)
+    constants = Constants(strong_monotonicity=mu, lipschitz=lipschitz)
+    assert forward_contraction(constants, step) == 1 - 2 * step * mu + step**2 * lipschitz**2
+    assert cayley_contraction(constants, step) == 1 - 4 * step * mu / (1 + 2 * step * mu + step**2 * lipschitz**2)
+
+
+@pytest.mark.parametrize("mu", [0.0, 0.05, 0.5, 1.0])
+def test_forward_steps_on_the_extremal_rotation_attain_the_rate(mu: float) -> None:
+    """z = mu + i sqrt(L^2 - mu^2) as a 2 x 2 matrix: |I - step M| is the claimed factor (L = 1)."""
+    imaginary = (1 - mu**2) ** 0.5
+    M = np.array([[mu, -imaginary], [imaginary, mu]])
+    constants = monops.Affine(M).constants
+    if mu == 0:
+        assert constants.cocoercivity in (None, 0.0) or constants.cocoercivity < 1e-12
+        return
+    for step in (0.1 * mu, mu, 1.9 * mu):
+        claimed = forward_contraction(constants, step)
+        assert abs(np.linalg.norm(np.eye(2) - step * M, 2) ** 2 - claimed) < 1e-12
+        cayley = np.linalg.solve(np.eye(2) + step * M, np.eye(2) - step * M)
+        assert abs(np.linalg.norm(cayley, 2) ** 2 - cayley_contraction(constants, step)) < 1e-12
+
+
+def test_forward_backward_forward_factor_holds_on_the_extremal_rotation() -> None:
+    for mu in (0.1, 0.5, 0.9):
+        M = np.array([[mu, -((1 - mu**2) ** 0.5)], [(1 - mu**2) ** 0.5, mu]])
+        guarantee = forward_backward_forward_guarantee(Constants(strong_monotonicity=0.0), monops.Affine(M).constants)
+        for step in (0.2, 0.5, float(guarantee.best_step)):
+            actual = np.linalg.norm(np.eye(2) - step * M @ (np.eye(2) - step * M), 2)
+            assert actual <= guarantee.factor(step) + 1e-12
