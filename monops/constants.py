@@ -214,7 +214,7 @@ def shift(a: Constants) -> Constants:
 
 
 def inverse(a: Constants) -> Constants:
-    """Constants of the inverse: mu and beta change places (Bauschke and Combettes 2017, Ex. 22.7); mu/L^2 when only L is known."""
+    """Constants of the inverse: mu and beta change places (Bauschke and Combettes 2017, Ex. 22.7)."""
     known: dict[str, Any] = {}
     why: dict[str, str] = {}
     mu, beta, lipschitz = a.strong_monotonicity, a.cocoercivity, a.lipschitz

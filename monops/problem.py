@@ -7,7 +7,6 @@ subdifferential (forward value = gradient, resolvent = prox).
 from __future__ import annotations
 
 import dataclasses
-from abc import ABC
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, reduce
@@ -20,7 +19,7 @@ from monops.errors import CapabilityError, DataError, ShapeError
 from monops.linear import LinearMap, as_linear_map
 
 
-class Summand(ABC):
+class Summand:
     """What an inclusion is a sum of. Subclasses: `monops.functions.Function` and `monops.operators.Operator`."""
 
     __array_ufunc__ = None  # `numpy_scalar * f` and `matrix @ A` reach the methods below

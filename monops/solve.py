@@ -373,13 +373,14 @@ def _message(
     if status is Status.ITERATION_LIMIT:
         floor = checks.rounding_floor(problem, x)
         if largest <= 100 * floor:
+            dtype = arrays.leaves(x)[0].dtype
             return (
-                f"{count}iteration limit: the residual {largest:.3g} is at the rounding level of {arrays.leaves(x)[0].dtype} for these "
-                f"data (about {floor:.1g}), so tol={tol:g} cannot be reached; raise tol or use float64"
+                f"{count}iteration limit: the residual {largest:.3g} is at the rounding level of {dtype} for these data "
+                f"(about {floor:.1g}), so tol={tol:g} cannot be reached; raise tol or use float64"
             )
         return (
-            f"{count}iteration limit: residual {largest:.3g} > tol={tol:g} after {np.max(monitor.iterations)} iterations; raise "
-            "max_iter, or look at explain(problem) for a method with a better rate"
+            f"{count}iteration limit: residual {largest:.3g} > tol={tol:g} after {np.max(monitor.iterations)} iterations; "
+            "raise max_iter, or look at explain(problem) for a method with a better rate"
         )
     cause = checks.find_cause(problem, x0, x)
     seen = "became infinite or NaN" if status is Status.NON_FINITE else f"grew to {largest:.3g}"

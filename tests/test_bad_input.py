@@ -139,7 +139,7 @@ TABLE: list[tuple[str, Callable[[], Any], type[Exception], list[str]]] = [
         "forward-backward on a rotation",
         lambda: monops.solve(monops.Affine(ROTATION) + monops.L1Norm(), monops.ForwardBackward()),
         errors.NotApplicableError,
-        ["cocoercive"],
+        ["cocoercivity is 0", "DouglasRachford"],
     ),
     (
         "acceleration of an operator",

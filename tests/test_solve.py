@@ -153,7 +153,7 @@ def test_divergence_names_the_false_constant() -> None:
 @pytest.mark.parametrize(
     ("index", "expected"),
     [
-        (0, {"AcceleratedForwardBackward", "ForwardBackward", "DouglasRachford"}),
+        (0, {"PeacemanRachford", "AcceleratedForwardBackward", "ForwardBackward", "DouglasRachford"}),
         (3, {"ChambollePock", "ForwardBackwardForward", "DouglasRachford"}),
         (4, {"ChambollePock", "ForwardBackwardForward"}),
     ],

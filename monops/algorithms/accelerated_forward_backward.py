@@ -12,7 +12,7 @@ from typing import Any, ClassVar, NamedTuple, final
 
 from monops import arrays
 from monops import constants as calculus
-from monops.algorithms.algorithm import Algorithm, Solution, notes, require_resolvent, sort_roles, zero
+from monops.algorithms.algorithm import Algorithm, Solution, notes, require_resolvent, sort_roles, too_many_resolvents, zero
 from monops.arrays import Array
 from monops.constants import Constants
 from monops.problem import Inclusion
@@ -53,7 +53,7 @@ class Terms(NamedTuple):
 
 
 class State(NamedTuple):
-    """x, the extrapolated y, its gradient, the sequence t and the restarts left (one a row); y and gradient of the last step."""
+    """x, the extrapolated y, the sequence t and the restarts left (one a row each); y and the gradient of the last step."""
 
     x: Array
     y: Array
@@ -112,7 +112,7 @@ class AcceleratedForwardBackward(Algorithm):
             if missing is not None:
                 self.refuse(missing)
         if len(roles.resolvents) > 1:
-            self.refuse(Missing("two terms need their prox", "use DouglasRachford or DavisYin"))
+            self.refuse(too_many_resolvents(roles.resolvents, "cocoercivity", "use DouglasRachford or DavisYin"))
         if roles.forward is None:
             self.refuse(Missing("no term is smooth with a known constant", "use DouglasRachford"))
         A, B = roles.resolvents[0] if roles.resolvents else zero(problem), roles.forward

@@ -108,7 +108,7 @@ def forward_operator(terms: tuple[Term, ...]) -> Any | None:
 
 
 def sort_roles(problem: Inclusion, constant: str | None) -> Roles:
-    """Forward: every term with a forward value and the known constant (``cocoercivity`` or ``lipschitz``); the rest: resolvents.
+    """Forward: every term with a forward value and the known constant (cocoercivity or lipschitz); the rest: resolvents.
 
     With ``constant`` None nothing goes forward.
     """
@@ -159,6 +159,15 @@ def require_resolvent(operator: Any, constant: str | None) -> Missing | None:
             "declare constants=Constants(strong_monotonicity=0.0) if it is, or ask for the operator's own class",
         )
     return None
+
+
+def too_many_resolvents(operators: tuple[Any, ...], constant: str, way_out: str) -> Missing:
+    """More terms need their resolvents than the method has; names what keeps the single-valued ones from going forward."""
+    labels = []
+    for operator in operators:
+        reason = f", whose {constant} is {_known(operator.constants, constant)}" if operator.has_forward else ""
+        labels.append(f"{describe(operator)}{reason}")
+    return Missing(f"{len(operators)} terms need their resolvents: {' and '.join(labels)}", way_out)
 
 
 def _known(known: Constants, name: str) -> str:

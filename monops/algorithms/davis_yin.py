@@ -18,6 +18,7 @@ from monops.algorithms.algorithm import (
     require_resolvent,
     sort_roles,
     split_certificate,
+    too_many_resolvents,
     zero,
 )
 from monops.arrays import Array
@@ -125,7 +126,7 @@ class DavisYin(Algorithm):
         if roles.forward is None:
             self.refuse(Missing("no term has a forward value with a known cocoercivity", "use DouglasRachford"))
         if len(roles.resolvents) > 2:
-            self.refuse(Missing("more than two terms need their resolvents", "use ChambollePock with identity maps"))
+            self.refuse(too_many_resolvents(roles.resolvents, "cocoercivity", "use ChambollePock"))
         padded = (*roles.resolvents, zero(problem), zero(problem))
         A, B, C = padded[0], padded[1], roles.forward
         if A.has_forward and not B.has_forward:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple, final
 
 from monops import constants as calculus
-from monops.algorithms.algorithm import Algorithm, Solution, notes, require_resolvent, sort_roles, zero
+from monops.algorithms.algorithm import Algorithm, Solution, notes, require_resolvent, sort_roles, too_many_resolvents, zero
 from monops.arrays import Array
 from monops.constants import Constants
 from monops.problem import Inclusion
@@ -18,17 +18,15 @@ def forward_contraction(B: Constants, step: Number) -> Number:
     """Squared Lipschitz constant of I - step B for monotone B (theorems OP-09, OP-10, OP-11 of ``proofs``).
 
     Subdifferential: max(|1 - step mu|, |1 - step L|)^2; otherwise 1 - 2 step mu + step^2 mu/beta up to step = 2 beta
-    and (1 - step/beta)^2 beyond, which for beta = mu/L^2 is 1 - 2 step mu + step^2 L^2.
+    and (1 - step/beta)^2 beyond; and never more than 1 - 2 step mu + step^2 L^2.
     """
     mu, beta, lipschitz = B.strong_monotonicity, B.cocoercivity, B.lipschitz
     if beta == math.inf:
         return 1
     if B.cyclic:
         return max(abs(1 - step * mu), abs(1 - step * lipschitz)) ** 2
-    if step <= 2 * beta:
-        tight = 1 - 2 * step * mu + step**2 * mu / beta
-        return min(tight, 1 - 2 * step * mu + step**2 * lipschitz**2)
-    return (1 - step / beta) ** 2
+    lipschitz_only = 1 - 2 * step * mu + step**2 * lipschitz**2
+    return min(lipschitz_only, 1 - 2 * step * mu + step**2 * mu / beta if step <= 2 * beta else (1 - step / beta) ** 2)
 
 
 def guarantee(A: Constants, B: Constants) -> Guarantee | Missing:
@@ -127,7 +125,7 @@ class ForwardBackward(Algorithm):
             if missing is not None:
                 self.refuse(missing)
         if len(roles.resolvents) > 1:
-            self.refuse(Missing("two terms need their resolvents", "use DouglasRachford or DavisYin"))
+            self.refuse(too_many_resolvents(roles.resolvents, "cocoercivity", "use DouglasRachford or DavisYin"))
         A = roles.resolvents[0] if roles.resolvents else zero(problem)
         if roles.forward is None:
             self.refuse(

@@ -16,6 +16,7 @@ from monops.algorithms.algorithm import (
     primal_dual_roles,
     require_resolvent,
     sort_roles,
+    too_many_resolvents,
     zero,
 )
 from monops.arrays import Array, Blocks
@@ -134,7 +135,7 @@ class ForwardBackwardForward(Algorithm):
                 missing = require_resolvent(operator, "lipschitz")
                 if missing is not None:
                     self.refuse(missing)
-            self.refuse(Missing("two terms need their resolvents", "use DouglasRachford or DavisYin"))
+            self.refuse(too_many_resolvents(roles.resolvents, "lipschitz", "use DouglasRachford or DavisYin"))
         split = primal_dual_roles(problem, "lipschitz")
         if isinstance(split, Missing):
             self.refuse(split)

@@ -152,7 +152,8 @@ class Custom(Operator):
     ) -> None:
         if forward is None and resolvent is None:
             raise CapabilityError(
-                "Custom needs a forward value, a resolvent, or both: pass forward=x -> Ax or resolvent=(x, step) -> (I + step A)^-1 x"
+                "Custom needs a forward value, a resolvent, or both: pass forward=x -> Ax or "
+                "resolvent=(x, step) -> (I + step A)^-1 x"
             )
         for name, value in (
             ("forward_function", forward),
