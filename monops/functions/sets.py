@@ -97,10 +97,10 @@ class BoxSupport(Function):
 
     def __call__(self, x: Array) -> Array:
         xp = arrays.namespace(x)
-        up, down = arrays.clip(x, 0.0, None), arrays.clip(x, None, 0.0)
-        zero = xp.zeros_like(x)
-        terms = xp.where(up > 0, self.upper * up, zero) + xp.where(down < 0, self.lower * down, zero)
-        return arrays.row_sum(terms, self.batch_ndim)
+        zero, one = xp.zeros_like(x), xp.ones_like(x)
+        up = xp.where(x > 0, self.upper * xp.where(x > 0, x, one), zero)  # 0 inf = 0 here
+        down = xp.where(x < 0, self.lower * xp.where(x < 0, x, -one), zero)
+        return arrays.row_sum(up + down, self.batch_ndim)
 
     def prox(self, x: Array, step: float = 1.0) -> Array:
         return x - arrays.clip(x, step * self.lower, step * self.upper)

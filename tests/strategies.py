@@ -1,0 +1,120 @@
+"""Instances of every public function, operator and linear map; a walking test fails when one is missing.
+
+An entry builds the object through ``a(host) -> array`` and says where it lives: shape of x (or shapes of blocks).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+import monops
+from monops import functions, linear, operators
+
+AsArray = Callable[[Any], Any]
+
+
+class Instance(NamedTuple):
+    """A public class, a builder, and the shape of x; ``exact`` when its claimed L and mu are attained."""
+
+    cls: type
+    build: Callable[[AsArray], Any]
+    shape: Any
+    exact: bool = True
+
+
+def rng(seed: int) -> np.random.Generator:
+    """Fixed generator."""
+    return np.random.default_rng(seed)
+
+
+A = rng(0).standard_normal((6, 4))
+WIDE = rng(1).standard_normal((3, 5))
+P = rng(2).standard_normal((4, 4))
+P = P.T @ P + 0.2 * np.eye(4)
+LABELS = np.array([1.0, -1.0, 1.0, 1.0, -1.0])
+IMAGINARY = (1 - 0.3**2) ** 0.5
+EXTREMAL = np.array([[0.3, -IMAGINARY], [IMAGINARY, 0.3]])  # 0.3-strongly monotone, 1-Lipschitz, attains every rate
+ROTATION = np.array([[0.0, -1.0], [1.0, 0.0]])
+f, o, m = functions, operators, linear
+
+FUNCTIONS = (
+    Instance(f.L1Norm, lambda a: f.L1Norm(0.7), (5,)),
+    Instance(f.L1Norm, lambda a: f.L1Norm(a(np.array([0.0, 0.5, 1.0, 2.0, 3.0]))), (5,)),
+    Instance(f.L2Norm, lambda a: f.L2Norm(1.3), (5,)),
+    Instance(f.GroupL2, lambda a: f.GroupL2(0.8, axis=0), (2, 4)),
+    Instance(f.GroupL2Ball, lambda a: f.GroupL2Ball(0.8, axis=0), (2, 4)),
+    Instance(f.SquaredL2, lambda a: f.SquaredL2(2.5), (5,)),
+    Instance(f.Zero, lambda a: f.Zero(), (5,)),
+    Instance(f.Box, lambda a: f.Box(-0.5, 1.0), (5,)),
+    Instance(f.Box, lambda a: f.Box(a(-np.arange(5.0)), np.inf), (5,)),
+    Instance(f.BoxSupport, lambda a: f.BoxSupport(-0.5, 1.0), (5,)),
+    Instance(f.NonNegative, lambda a: f.NonNegative(), (5,)),
+    Instance(f.Simplex, lambda a: f.Simplex(2.0), (5,)),
+    Instance(f.L2Ball, lambda a: f.L2Ball(0.9), (5,)),
+    Instance(f.L2Ball, lambda a: f.L2Ball(0.9, a(np.ones(5))), (5,)),
+    Instance(f.LeastSquares, lambda a: f.LeastSquares(a(A), a(np.ones(6))), (4,)),
+    Instance(f.LeastSquares, lambda a: f.LeastSquares(a(WIDE), a(np.ones(3))), (5,)),
+    Instance(f.Quadratic, lambda a: f.Quadratic(a(P), a(np.ones(4))), (4,)),
+    Instance(f.LogisticLoss, lambda a: f.LogisticLoss(a(LABELS)), (5,)),
+    Instance(f.Huber, lambda a: f.Huber(0.6, 1.4), (5,)),
+    Instance(f.Tanh, lambda a: f.Tanh(), (5,)),
+    Instance(f.Scaling, lambda a: 2.0 * f.Huber(0.6), (5,)),
+    Instance(f.Translation, lambda a: f.L1Norm().translate(a(np.arange(5.0))), (5,)),
+    Instance(f.Conjugate, lambda a: f.Huber(0.6).conjugate(), (5,)),
+    Instance(f.SeparableSum, lambda a: f.SeparableSum((f.L1Norm(), f.SquaredL2(2.0))), ((3,), (2,))),
+    Instance(f.MoreauEnvelope, lambda a: f.MoreauEnvelope(f.L1Norm(), 0.5), (5,)),
+)
+
+OPERATORS = (
+    Instance(o.Affine, lambda a: o.Affine(a(EXTREMAL), a(np.ones(2))), (2,)),
+    Instance(o.Affine, lambda a: o.Affine(a(ROTATION)), (2,)),
+    Instance(o.Affine, lambda a: o.Affine(a(P)), (4,)),
+    Instance(o.Skew, lambda a: o.Skew(a(WIDE)), ((5,), (3,))),
+    Instance(o.Subdifferential, lambda a: o.Subdifferential(f.Huber(0.5)), (5,)),
+    Instance(o.NormalCone, lambda a: o.NormalCone(f.Simplex()), (5,)),
+    Instance(o.Saddle, lambda a: o.Saddle(f.SquaredL2(), f.SquaredL2(2.0), a(WIDE)), ((5,), (3,)), exact=False),
+    Instance(o.ScaledOperator, lambda a: 1.5 * o.Affine(a(EXTREMAL)), (2,)),
+    Instance(o.Shifted, lambda a: o.Shifted(o.Affine(a(EXTREMAL)), a(np.ones(2)), a(np.ones(2))), (2,)),
+    Instance(o.Inverse, lambda a: o.Affine(a(EXTREMAL)).inverse(), (2,)),
+    Instance(o.OperatorSum, lambda a: o.OperatorSum(o.Affine(a(EXTREMAL)), o.Affine(a(EXTREMAL))), (2,)),
+    Instance(o.Yosida, lambda a: o.Yosida(o.Affine(a(EXTREMAL)), 0.7), (2,), exact=False),
+    Instance(
+        o.Custom,
+        lambda a: o.Custom(lambda x: 2.0 * x, lambda x, step: x / (1.0 + 2.0 * step), monops.Constants(2.0, lipschitz=2.0)),
+        (3,),
+    ),
+)
+
+
+def _sparse(a: AsArray) -> Any:
+    import scipy.sparse
+
+    return m.SparseMatrix(scipy.sparse.csr_array(np.asarray(a(A))))
+
+
+MAPS = (
+    Instance(m.Matrix, lambda a: m.Matrix(a(A)), (4,)),
+    Instance(m.Matrix, lambda a: m.Matrix(a(WIDE)), (5,)),
+    Instance(m.SparseMatrix, _sparse, (4,)),
+    Instance(m.Identity, lambda a: m.Identity((4,)), (4,)),
+    Instance(m.Gradient, lambda a: m.Gradient((4, 3)), (4, 3)),
+    Instance(m.Gradient, lambda a: m.Gradient((2, 3, 1), spacing=0.5), (2, 3, 1)),
+    Instance(m.Convolution, lambda a: m.Convolution(a(np.array([[0.1, 0.2, 0.0], [0.3, 0.4, -0.1]])), (4, 5)), (4, 5)),
+    Instance(m.Convolution, lambda a: m.Convolution(a(np.array([0.1, 0.5, 0.2])), (6,)), (6,)),
+    Instance(m.Diagonal, lambda a: m.Diagonal(a(np.array([1.0, -3.0, 0.5]))), (3,)),
+    Instance(m.Stack, lambda a: m.Stack((m.Identity((4,)), m.Matrix(a(A)))), (4,), exact=False),
+    Instance(m.Composition, lambda a: m.Matrix(a(A)) @ m.Diagonal(a(np.array([1.0, 2.0, 3.0, 4.0]))), (4,), exact=False),
+    Instance(m.ScaledMap, lambda a: -2.0 * m.Matrix(a(A)), (4,)),
+    Instance(m.Adjoint, lambda a: m.Stack((m.Identity((4,)), m.Matrix(a(A)))).T, ((4,), (6,)), exact=False),
+    Instance(m.MatvecMap, lambda a: m.MatvecMap(lambda x: 2.0 * x, lambda y: 2.0 * y, (4,), (4,), 2.0), (4,)),
+)
+
+
+def point(shape: Any, a: AsArray, seed: int = 0, scale: float = 2.0, batch: tuple[int, ...] = ()) -> Any:
+    """A random point of the shape (Blocks for a tuple of shapes), with leading batch axes."""
+    if shape and isinstance(shape[0], tuple):
+        return monops.Blocks([point(part, a, seed + 1 + index, scale, batch) for index, part in enumerate(shape)])
+    return a(scale * rng(seed).standard_normal((*batch, *shape)))
