@@ -1,0 +1,143 @@
+"""The monotone parametrisation W = (1 - m) I - A'A + B - B' of an equilibrium layer's weight."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from monops.errors import ConstantError, DataError, ShapeError
+from torch import Tensor, nn
+
+from monops_nn.operators import EquilibriumOperator, System
+
+
+class MonotoneLinear(nn.Module):
+    """W = (1 - m) I - A'A + B - B' with free A and B: exactly the matrices with sym(I - W) >= m I.
+
+    Parameters
+    ----------
+    features : int
+        n, at least 1.
+    monotonicity : float, default 1.0
+        m > 0; a buffer, not learned.
+    device, dtype : optional
+        As in torch; float32 or float64.
+
+    Raises
+    ------
+    DataError
+        When features is no positive integer, monotonicity is not positive and finite, or dtype is not float32 or float64.
+
+    Notes
+    -----
+    **Start** the entries of A and B are normal with standard deviation 1/(2 sqrt(n)), so that |A|, |B| are about 1 and
+    |I - W| is a few times m whatever n is. **Cost** of W: one product n x n x n.
+
+    References
+    ----------
+    Winston and Kolter (2020), Monotone operator equilibrium networks, Proposition 1.
+
+    Examples
+    --------
+    >>> import torch
+    >>> linear = MonotoneLinear(3, monotonicity=0.5)
+    >>> linear.contains(linear.weight()), linear(torch.ones(2, 3)).shape
+    (True, torch.Size([2, 3]))
+    """
+
+    monotonicity: Tensor
+
+    def __init__(
+        self,
+        features: int,
+        monotonicity: float = 1.0,
+        *,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__()
+        if isinstance(features, bool) or not isinstance(features, int) or features < 1:
+            raise DataError(f"features={features!r} must be a positive integer: the number of hidden units")
+        if isinstance(monotonicity, bool) or not isinstance(monotonicity, (int, float)) or not 0 < monotonicity < math.inf:
+            raise DataError(f"monotonicity={monotonicity!r} must be a positive finite number: m in sym(I - W) >= m I")
+        dtype = torch.get_default_dtype() if dtype is None else dtype
+        if dtype not in (torch.float32, torch.float64):
+            raise DataError(f"dtype={dtype} is not supported: inverses and eigenvalues need float32 or float64")
+        self.features = features
+        self.register_buffer("monotonicity", torch.tensor(float(monotonicity), device=device, dtype=dtype))
+        self.A = nn.Parameter(torch.empty(features, features, device=device, dtype=dtype))
+        self.B = nn.Parameter(torch.empty(features, features, device=device, dtype=dtype))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw A and B anew."""
+        deviation = 0.5 / math.sqrt(self.features)
+        nn.init.normal_(self.A, std=deviation)
+        nn.init.normal_(self.B, std=deviation)
+
+    def weight(self) -> Tensor:
+        """W, shape (n, n), differentiable in A and B."""
+        identity = torch.eye(self.features, device=self.A.device, dtype=self.A.dtype)
+        return (1.0 - self.monotonicity) * identity - self.A.mT @ self.A + self.B - self.B.mT
+
+    def forward(self, z: Tensor) -> Tensor:
+        """W z for every row of z, shape (..., n)."""
+        return z @ self.weight().mT
+
+    def _least(self, W: Tensor) -> float:
+        if tuple(W.shape) != (self.features, self.features):
+            raise ShapeError(f"W has shape {tuple(W.shape)}, but this layer needs ({self.features}, {self.features})")
+        if not bool(torch.isfinite(W).all()):
+            raise DataError("W contains NaN or infinity")
+        return 1.0 - float(torch.linalg.eigvalsh(0.5 * (W + W.mT).detach())[-1])
+
+    def _margin(self, W: Tensor) -> float:
+        return 20.0 * self.features * torch.finfo(W.dtype).eps * max(1.0, float(torch.linalg.matrix_norm(W.detach())))
+
+    def contains(self, W: Tensor) -> bool:
+        """Whether sym(I - W) >= m I, up to rounding."""
+        return self._least(W) >= float(self.monotonicity) - self._margin(W)
+
+    @torch.no_grad()
+    def right_inverse(self, W: Tensor) -> tuple[Tensor, Tensor]:
+        """Parameters (A, B) with ``weight()`` equal to W: A symmetric positive semidefinite, B = (W - W')/4.
+
+        Raises ConstantError, naming lambda_min(sym(I - W)), when it is below m.
+        """
+        least, m = self._least(W), float(self.monotonicity)
+        if least < m - self._margin(W):
+            raise ConstantError(
+                f"W is outside the set: lambda_min(sym(I - W)) = {least:.6g} < monotonicity = {m:.6g}; lower the "
+                f"monotonicity, or subtract {m - least:.6g} times the identity from W"
+            )
+        identity = torch.eye(self.features, device=W.device, dtype=W.dtype)
+        values, vectors = torch.linalg.eigh((1.0 - m) * identity - 0.5 * (W + W.mT))
+        A = (vectors * values.clamp(min=0.0).sqrt()) @ vectors.mT
+        return A, 0.25 * (W - W.mT)
+
+    @torch.no_grad()
+    def assign(self, W: Tensor) -> None:
+        """Set A and B so that ``weight()`` is W; refuses as ``right_inverse`` does."""
+        A, B = self.right_inverse(W)
+        self.A.copy_(A)
+        self.B.copy_(B)
+
+    @torch.no_grad()
+    def sample(self, generator: torch.Generator | None = None) -> Tensor:
+        """A random W of the set, drawn as the start is."""
+        shape, deviation = (self.features, self.features), 0.5 / math.sqrt(self.features)
+        options = {"device": self.A.device, "dtype": self.A.dtype}
+        A = deviation * torch.randn(shape, generator=generator, **options)
+        B = deviation * torch.randn(shape, generator=generator, **options)
+        identity = torch.eye(self.features, **options)
+        return (1.0 - self.monotonicity) * identity - A.mT @ A + B - B.mT
+
+    @torch.no_grad()
+    def operator(self, injection: Tensor | None = None) -> EquilibriumOperator:
+        """The operator z -> (I - W) z - c with its exact constants; c is (batch, n)."""
+        W = self.weight()
+        identity = torch.eye(self.features, device=W.device, dtype=W.dtype)
+        return EquilibriumOperator(System(identity - W), None if injection is None else injection.detach())
+
+    def extra_repr(self) -> str:
+        return f"features={self.features}, monotonicity={float(self.monotonicity):g}"
