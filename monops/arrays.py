@@ -97,8 +97,8 @@ class Blocks(tuple[Any, ...]):
     def __neg__(self) -> Blocks:
         return Blocks([-a for a in self])
 
-    __radd__ = __add__  # type: ignore[assignment]
-    __rmul__ = __mul__  # type: ignore[assignment]
+    __radd__ = __add__
+    __rmul__ = __mul__
 
     def __repr__(self) -> str:
         return f"Blocks({', '.join(map(repr, self))})"

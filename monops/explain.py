@@ -87,7 +87,7 @@ def explain(problem: Inclusion | Summand, batch_ndim: int = 0) -> Explanation:
     --------
     >>> import numpy as np, monops
     >>> monops.explain(monops.LeastSquares(np.eye(2), np.ones(2)) + monops.L1Norm()).applicable()[0]
-    'AcceleratedForwardBackward'
+    'ForwardBackward'
     """
     inclusion = as_inclusion(problem).batched(batch_ndim)
     return Explanation(inclusion, tuple(assess(inclusion)))

@@ -250,7 +250,7 @@ class Inclusion:
 
     def __str__(self) -> str:
         inclusion = "0 in " + " + ".join(str(term) for term in self.terms)
-        values = [getattr(term.summand, "value_formula", None) for term in self.terms]
+        values: list[Any] = [getattr(term.summand, "value_formula", None) for term in self.terms]
         if all(values):
             parts = [value("x" if term.map is None else "Kx") for value, term in zip(values, self.terms, strict=True)]
             return f"minimise {' + '.join(parts)}   <=>   {inclusion}"

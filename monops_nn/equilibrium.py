@@ -14,6 +14,9 @@ from functools import cached_property
 from typing import Any, final
 
 import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
 from monops.algorithms import Algorithm
 from monops.constants import Constants
 from monops.errors import NotConvergedWarning
@@ -22,9 +25,6 @@ from monops.linear import Diagonal
 from monops.operators import Operator
 from monops.problem import Inclusion, Term
 from monops.solve import Result, Status, solve
-from torch import Tensor
-from torch.autograd.function import once_differentiable
-
 from monops_nn.operators import EquilibriumOperator
 
 CHECK_EVERY = 4  # a check costs about one step, and a typical solve takes 5 to 20 steps
@@ -97,7 +97,7 @@ def solve_forward(operator: EquilibriumOperator, activation: Function, settings:
 
 @torch.no_grad()
 def solve_backward(operator: EquilibriumOperator, slope: Tensor, gradient: Tensor, settings: Settings) -> Result:
-    """u = (I - W' + D)^-1 g of every row as a monops Result; tolerance and residual are absolute."""
+    """U = (I - W' + D)^-1 g of every row as a monops Result; tolerance and residual are absolute."""
     derivative = ActivationDerivative(slope, gradient)
     return _solve(operator.transposed(), derivative, settings, torch.zeros_like(gradient))
 
@@ -135,13 +135,13 @@ class _Implicit(torch.autograd.Function):
     """z as a function of h = W z + c whose derivative is that of the equilibrium: backward maps g = dl/dz to u = dl/dh."""
 
     @staticmethod
-    def forward(ctx: Any, preactivation: Tensor, z: Tensor, backward: Callable[[Tensor], Tensor]) -> Tensor:  # noqa: ARG004
+    def forward(ctx: Any, preactivation: Tensor, z: Tensor, backward: Callable[[Tensor], Tensor]) -> Tensor:
         ctx.solve_backward = backward
         return z.clone()
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
         return ctx.solve_backward(gradient), None, None
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 
 import torch
+from torch import Tensor, nn
+
 from monops.algorithms import Algorithm, PeacemanRachford
 from monops.errors import BackendError, CapabilityError, DataError, ShapeError
 from monops.functions import Function, NonNegative, Tanh
 from monops.linear import Diagonal
 from monops.solve import Result
-from torch import Tensor, nn
-
 from monops_nn.equilibrium import Settings, attach_gradient, report, solve_forward, with_nan_rows
 from monops_nn.operators import EquilibriumOperator, System
 from monops_nn.parametrize import MonotoneLinear
@@ -191,8 +191,8 @@ def _activation(activation: str | Function, linear: MonotoneLinear) -> Function:
         if activation not in ACTIVATIONS:
             raise DataError(
                 f"activation={activation!r} is unknown: choose {' or '.join(map(repr, ACTIVATIONS))}, or give a "
-                "monops.functions object whose prox it is. GELU, SiLU and Mish are no prox (their slope leaves [0, 1]), so that "
-                "the equilibrium need not be unique; leaky or shifted variants with slope in [0, 1] are"
+                "monops.functions object whose prox it is. GELU, SiLU and Mish are no prox (their slope leaves [0, 1]), so "
+                "that the equilibrium need not be unique; leaky or shifted variants with slope in [0, 1] are"
             )
         return ACTIVATIONS[activation]()
     if not isinstance(activation, Function):

@@ -8,10 +8,11 @@ from functools import cached_property
 from typing import Any, final
 
 import torch
+from torch import Tensor
+
 from monops.constants import Constants
 from monops.errors import ConstantError, ShapeError
 from monops.operators import Operator
-from torch import Tensor
 
 
 @final
@@ -66,7 +67,9 @@ class System:
             raise ConstantError("the weight W contains NaN or infinity: lower the learning rate, or clip the gradient")
         inverse, info = torch.linalg.inv_ex(M)
         if int(info) != 0 or not bool(torch.isfinite(inverse).all()):
-            raise ConstantError("I - W is singular, so that the equilibrium is not unique: use MonotoneLinear with monotonicity > 0")
+            raise ConstantError(
+                "I - W is singular, so that the equilibrium is not unique: use MonotoneLinear with monotonicity > 0"
+            )
         stacked = torch.stack((0.5 * (M + M.mT), 0.5 * (inverse + inverse.mT), M.mT @ M))
         values = torch.linalg.eigvalsh(stacked)[:, [0, -1]].tolist()
         (least, _), (cocoercivity, inverse_top), (_, gram_top) = values
@@ -154,7 +157,7 @@ class EquilibriumOperator(Operator):
         return (int(self.system.matrix.shape[0]),)
 
     def transposed(self, gradient: Tensor | None = None) -> EquilibriumOperator:
-        """u -> (I - W') u - gradient on the same System: the affine operator of the backward pass."""
+        """U -> (I - W') u - gradient on the same System: the affine operator of the backward pass."""
         return EquilibriumOperator(self.system, gradient, not self.adjoint)
 
     def forward(self, x: Tensor) -> Tensor:

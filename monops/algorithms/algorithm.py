@@ -148,7 +148,7 @@ def require_resolvent(operator: Any, constant: str | None) -> Missing | None:
         )
     if not operator.has_resolvent and constant is None:
         return Missing(f"{label} has no closed-form resolvent", "use a method that takes it by its forward value")
-    if not operator.has_resolvent:
+    if constant is not None and not operator.has_resolvent:
         return Missing(
             f"{label} has no closed-form resolvent and its {constant} is {_known(operator.constants, constant)}",
             f"declare it, for example constants=Constants({constant}=...), or give a resolvent",

@@ -57,13 +57,15 @@ def certificate(terms: Terms, state: State) -> Array:
     return split_certificate(terms.B, x, y, a, (u - x) / terms.step_size)
 
 
-def cayley_contraction(A: Constants, step: Number) -> Bound:
+def cayley_contraction(A: Constants | None, step: Number) -> Bound:
     """Squared Lipschitz constant of the reflected resolvent 2 J_{step A} - I, or None when nothing below 1 is proven.
 
     Subdifferential, mu-strong, L-Lipschitz: max{(1 - step mu)/(1 + step mu), (step L - 1)/(step L + 1)}^2 (Giselsson and
     Boyd 2017, Thm 1). mu-strong and L-Lipschitz: 1 - 4 step mu/(1 + 2 step mu + step^2 L^2); mu-strong and beta-cocoercive:
     the same with mu/beta in place of L^2 (Giselsson 2017). All tight.
     """
+    if A is None:
+        return None
     mu, beta, lipschitz = A.strong_monotonicity, A.cocoercivity, A.lipschitz
     if mu is None or mu <= 0 or lipschitz is None or beta is None:
         return None

@@ -170,7 +170,7 @@ class Scaling(Function):
 @final
 @dataclass(frozen=True, eq=False)
 class Translation(Function):
-    """x -> f(x - shift); the prox is shift + prox_f(x - shift)."""
+    """x -> f(x - shift); the prox is shift + prox_f(x - shift). Without batch axes the shift has the shape of x."""
 
     function: Function
     shift: Array
@@ -181,7 +181,9 @@ class Translation(Function):
 
     @property
     def input_shape(self) -> Any:
-        return self.function.input_shape
+        if self.function.input_shape is not None or self.batch_ndim:
+            return self.function.input_shape
+        return tuple(int(n) for n in self.shift.shape)
 
     @property
     def has_value(self) -> bool:

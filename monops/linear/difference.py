@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
-from typing import final
+from typing import Any, final
 
 import numpy as np
 
@@ -80,7 +80,7 @@ class Gradient(LinearMap):
         result = np.empty((*x.shape[: x.ndim - d], d, *self.shape), dtype=x.dtype)
         for index in range(d):
             axis = index - d
-            part = result[(..., index, *(slice(None),) * d)]
+            part = result[_component(index, d)]
             last = _slices(x.ndim, axis, slice(-1, None))
             ahead, behind = _slices(x.ndim, axis, slice(1, None)), _slices(x.ndim, axis, slice(None, -1))
             np.subtract(x[ahead], x[behind], out=part[behind])
@@ -97,7 +97,7 @@ class Gradient(LinearMap):
         total = None
         for index in range(d):
             axis = index - d
-            part = y[(..., index, *(slice(None),) * d)]
+            part = y[_component(index, d)]
             used = part[_slices(part.ndim, axis, slice(None, -1))]
             edge = xp.zeros_like(part[_slices(part.ndim, axis, slice(0, 1))])
             term = xp.concat([edge, used], axis=axis) - xp.concat([used, edge], axis=axis)
@@ -110,7 +110,7 @@ class Gradient(LinearMap):
         result = np.zeros((*y.shape[: ndim - d], *self.shape), dtype=y.dtype)
         for index in range(d):
             axis = index - d
-            part = y[(..., index, *(slice(None),) * d)]
+            part = y[_component(index, d)]
             behind, ahead = _slices(ndim, axis, slice(None, -1)), _slices(ndim, axis, slice(1, None))
             result[behind] -= part[behind]
             result[ahead] += part[behind]
@@ -129,3 +129,8 @@ def _slices(ndim: int, axis: int, cut: slice) -> tuple[slice, ...]:
     whole = [slice(None)] * ndim
     whole[axis] = cut
     return tuple(whole)
+
+
+def _component(index: int, d: int) -> Any:
+    """The index of one partial derivative in front of d grid axes."""
+    return (..., index, *(slice(None),) * d)

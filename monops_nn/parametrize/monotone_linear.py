@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 
 import torch
-from monops.errors import ConstantError, DataError, ShapeError
 from torch import Tensor, nn
 
+from monops.errors import ConstantError, DataError, ShapeError
 from monops_nn.operators import EquilibriumOperator, System
 
 
@@ -125,11 +125,10 @@ class MonotoneLinear(nn.Module):
     @torch.no_grad()
     def sample(self, generator: torch.Generator | None = None) -> Tensor:
         """A random W of the set, drawn as the start is."""
-        shape, deviation = (self.features, self.features), 0.5 / math.sqrt(self.features)
-        options = {"device": self.A.device, "dtype": self.A.dtype}
-        A = deviation * torch.randn(shape, generator=generator, **options)
-        B = deviation * torch.randn(shape, generator=generator, **options)
-        identity = torch.eye(self.features, **options)
+        deviation = 0.5 / math.sqrt(self.features)
+        A = torch.empty_like(self.A).normal_(std=deviation, generator=generator)
+        B = torch.empty_like(self.B).normal_(std=deviation, generator=generator)
+        identity = torch.eye(self.features, device=self.A.device, dtype=self.A.dtype)
         return (1.0 - self.monotonicity) * identity - A.mT @ A + B - B.mT
 
     @torch.no_grad()
