@@ -58,7 +58,9 @@ def _from_folder(folder: Path) -> Digits | None:
     for place in (folder / "mnist", folder):
         if all((place / name).is_file() for name in FILES):
             train, train_labels, test, test_labels = (read_idx(place / name) for name in FILES)
-            return Digits(_rows(train), train_labels.astype(np.int64), _rows(test), test_labels.astype(np.int64), f"MNIST ({place})")
+            return Digits(
+                _rows(train), train_labels.astype(np.int64), _rows(test), test_labels.astype(np.int64), f"MNIST ({place})"
+            )
     return None
 
 

@@ -44,7 +44,9 @@ class Part:
         figure.savefig(stream, format="png", dpi=110, bbox_inches="tight")
         plt.close(figure)
         encoded = base64.b64encode(stream.getvalue()).decode()
-        self.html.append(f"<figure><img src='data:image/png;base64,{encoded}' alt='{caption}'><figcaption>{caption}</figcaption></figure>")
+        self.html.append(
+            f"<figure><img src='data:image/png;base64,{encoded}' alt='{caption}'><figcaption>{caption}</figcaption></figure>"
+        )
 
     def check(self, holds: bool, sentence: str) -> None:
         """Record a failure unless ``holds``."""

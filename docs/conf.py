@@ -1,0 +1,54 @@
+"""Sphinx configuration: builds offline, warnings are errors (./run docs)."""
+
+from __future__ import annotations
+
+import monops
+
+project = "monops"
+author = "The monops authors"
+release = version = monops.__version__
+
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "sphinx.ext.mathjax",  # pages with formulas refer to MathJax; nothing is loaded while building
+    "sphinx_gallery.gen_gallery",
+]
+myst_enable_extensions = ["dollarmath"]
+exclude_patterns = ["_build"]
+html_theme = "furo"
+html_title = "monops"
+html_static_path = ["_static"]
+autodoc_member_order = "bysource"
+autodoc_typehints = "none"
+napoleon_google_docstring = False
+napoleon_use_rtype = False
+intersphinx_mapping: dict[str, tuple[str, None]] = {}
+suppress_warnings = ["config.cache"]
+
+sphinx_gallery_conf = {
+    "examples_dirs": "../examples/gallery",
+    "gallery_dirs": "gallery",
+    "filename_pattern": r"plot_",
+    "download_all_examples": False,
+    "show_memory": False,
+    "show_signature": False,
+    "write_computation_times": False,
+}
+
+
+def plain_mathematics(app, what, name, obj, options, lines):
+    """Docstrings write |x| and K*y in plain text: escape both outside literals and doctests."""
+    doctest = False
+    for number, line in enumerate(lines):
+        doctest = line.lstrip().startswith(">>>") or (doctest and bool(line.strip()))
+        if not doctest:
+            parts = line.split("``")
+            parts[::2] = [part.replace("|", r"\|").replace("*", r"\*") for part in parts[::2]]
+            lines[number] = "``".join(parts)
+
+
+def setup(app):
+    """Run before napoleon reads the sections."""
+    app.connect("autodoc-process-docstring", plain_mathematics, priority=100)
