@@ -18,7 +18,7 @@ def psnr(x: np.ndarray, truth: np.ndarray) -> float:
 
 
 def run(tick: Tick) -> Part:
-    """minimise 1/2 |x - noisy|^2 + 0.1 |grad x|_2,1 by Chambolle-Pock."""
+    """Minimise 1/2 |x - noisy|^2 + 0.1 |grad x|_2,1 by Chambolle-Pock."""
     truth = data.camera().astype(np.float64) / 255
     noisy = truth + NOISE * np.random.default_rng(0).standard_normal(truth.shape)
     problem = monops.SquaredL2().translate(noisy) + WEIGHT * monops.GroupL2(axis=0) @ monops.Gradient(truth.shape)

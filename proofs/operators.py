@@ -1,0 +1,246 @@
+"""Theorems on single operators: OP-02, OP-09, OP-13."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+import sympy
+
+import monops
+from monops.algorithms.forward_backward import forward_contraction
+from monops.algorithms.reflected import cayley_contraction
+from monops.constants import Constants, resolvent
+from proofs.generators import (
+    exact_block,
+    exact_inverse,
+    exact_norm_squared,
+    exact_product,
+    rotation_block,
+    strongly_monotone_lipschitz,
+)
+from proofs.theorem import Counterexample, Mutant, Theorem
+
+MU, IMAGINARY, STEP = Fraction(3, 5), Fraction(4, 5), Fraction(1, 2)  # so that L = 1
+EXACT = Constants(strong_monotonicity=MU, lipschitz=Fraction(1), why="given")
+
+
+def norm(matrix: np.ndarray) -> float:
+    """Spectral norm."""
+    return float(np.linalg.norm(matrix, 2))
+
+
+def resolvent_matrix(M: np.ndarray, step: float) -> np.ndarray:
+    """The matrix of the resolvent of Affine(M), column by column, through the public API."""
+    A = monops.Affine(M)
+    return np.array([A.resolvent(e, step) for e in np.eye(len(M))]).T
+
+
+def exact_resolvent() -> list[list[Fraction]]:
+    """(I + STEP M)^-1 of the exact extremal block."""
+    (a, b), (c, d) = exact_block(MU, IMAGINARY)
+    return exact_inverse([[1 + STEP * a, STEP * b], [STEP * c, 1 + STEP * d]])
+
+
+# ---- OP-02 -----------------------------------------------------------------------------------------
+
+
+def resolvent_claim(mu: float, step: float) -> float:
+    """Lipschitz constant of the resolvent as monops declares it."""
+    return float(resolvent(Constants(strong_monotonicity=mu), step).lipschitz)
+
+
+def op02_sample(generator: np.random.Generator) -> float:
+    """|J| / claim."""
+    M, mu, _ = strongly_monotone_lipschitz(generator)
+    step = float(10 ** generator.uniform(-2, 2))
+    return norm(resolvent_matrix(M, step)) / resolvent_claim(mu, step)
+
+
+def op02_extremal() -> float:
+    """A = mu I attains it, exactly: 1/(1 + step mu) in fractions."""
+    claim = resolvent(Constants(strong_monotonicity=MU), STEP).lipschitz
+    return float((1 / (1 + STEP * MU)) / claim)
+
+
+def op02_symbolic() -> bool:
+    """|x|^2/(1+am)^2 - |p|^2 = (2a/(1+am)) (<p,u> - m|p|^2) + (a/(1+am))^2 |u - mp|^2 with x = p + au, for all a, m."""
+    a, m, p, u, q, v = sympy.symbols("a m p u q v", real=True)  # p, u in the plane: (p, q), (u, v)
+    left = ((p + a * u) ** 2 + (q + a * v) ** 2) / (1 + a * m) ** 2 - p**2 - q**2
+    slack = p * u + q * v - m * (p**2 + q**2)
+    right = 2 * a / (1 + a * m) * slack + (a / (1 + a * m)) ** 2 * ((u - m * p) ** 2 + (v - m * q) ** 2)
+    return bool(sympy.simplify(left - right) == 0)
+
+
+OP02 = Theorem(
+    "OP-02",
+    "resolvent of a strongly monotone operator",
+    "A mu-strongly monotone => |J x - J y| <= |x - y| / (1 + step mu),  J = (I + step A)^-1",
+    "Rockafellar (1976); Bauschke and Combettes (2017), Prop. 23.13",
+    ("A is mu-strongly monotone", "step > 0"),
+    ("Affine.resolvent", "constants.resolvent"),
+    op02_sample,
+    op02_extremal,
+    (
+        Counterexample(
+            "strong monotonicity: A = 0 held against the claim for mu = 1",
+            lambda: norm(resolvent_matrix(np.zeros((2, 2)), 1.0)) / resolvent_claim(1.0, 1.0),
+        ),
+        Counterexample(
+            "strong monotonicity: a rotation held against the claim for mu = L = 1",
+            lambda: norm(resolvent_matrix(rotation_block(0.0, 1.0), 1.0)) / resolvent_claim(1.0, 1.0),
+        ),
+    ),
+    (
+        Mutant("claim times 0.999", lambda: op02_extremal() / 0.999),
+        Mutant("1/(1 + 2 step mu)", lambda: op02_extremal() * resolvent_claim(0.6, 0.5) / resolvent_claim(1.2, 0.5)),
+    ),
+    op02_symbolic,
+)
+
+# ---- OP-09 -----------------------------------------------------------------------------------------
+
+
+def op09_sample(generator: np.random.Generator) -> float:
+    """|I - step M|^2 / claim."""
+    M, mu, lipschitz = strongly_monotone_lipschitz(generator)
+    step = float(generator.uniform(0.01, 2.5) * mu / lipschitz**2)
+    claim = forward_contraction(Constants(strong_monotonicity=mu, lipschitz=lipschitz), step)
+    columns = np.array([e - step * monops.Affine(M).forward(e) for e in np.eye(len(M))]).T
+    return _safe_ratio(norm(columns) ** 2, claim)
+
+
+def _safe_ratio(observed: float, claimed: float) -> float:
+    """Observed / claimed, with rounding of size 1e-12 allowed where the claim is 0."""
+    return (observed + 1e-12) / (claimed + 1e-12)
+
+
+def op09_observed() -> Fraction:
+    """|I - STEP M|^2 of the exact extremal block."""
+    (a, b), (c, d) = exact_block(MU, IMAGINARY)
+    return exact_norm_squared([[1 - STEP * a, -STEP * b], [-STEP * c, 1 - STEP * d]])
+
+
+def op09_extremal() -> float:
+    """The rotation block attains it exactly."""
+    return float(op09_observed() / forward_contraction(EXACT, STEP))
+
+
+def op09_symbolic() -> bool:
+    """rho^2|x|^2 - |x - au|^2 = 2a (<x,u> - m|x|^2) + a^2 (L^2|x|^2 - |u|^2), rho^2 = 1 - 2am + a^2L^2."""
+    a, m, L, x, y, u, v = sympy.symbols("a m L x y u v", real=True)
+    rho2 = 1 - 2 * a * m + a**2 * L**2
+    left = rho2 * (x**2 + y**2) - (x - a * u) ** 2 - (y - a * v) ** 2
+    right = 2 * a * (x * u + y * v - m * (x**2 + y**2)) + a**2 * (L**2 * (x**2 + y**2) - u**2 - v**2)
+    return bool(sympy.expand(left - right) == 0)
+
+
+def op09_swapped() -> float:
+    """The claim with mu and L exchanged."""
+    return float(op09_observed() / (1 - 2 * STEP * 1 + STEP**2 * MU**2))
+
+
+OP09 = Theorem(
+    "OP-09",
+    "forward step of a strongly monotone Lipschitz operator",
+    "A mu-strongly monotone, L-Lipschitz => |(I - step A)x - (I - step A)y|^2 <= (1 - 2 step mu + step^2 L^2) |x - y|^2",
+    "Ryu and Boyd (2016), section 5; Rockafellar (1976)",
+    ("A is mu-strongly monotone", "A is L-Lipschitz"),
+    ("Affine.forward", "algorithms.forward_backward.forward_contraction"),
+    op09_sample,
+    op09_extremal,
+    (
+        Counterexample(
+            "strong monotonicity: the rotation (mu = 0) held against the claim for mu = 1/2",
+            lambda: (
+                norm(np.eye(2) - 0.4 * rotation_block(0.0, 1.0)) ** 2
+                / forward_contraction(Constants(strong_monotonicity=0.5, lipschitz=1.0), 0.4)
+            ),
+        ),
+        Counterexample(
+            "the Lipschitz constant: L = 2 held against the claim for L = 1",
+            lambda: (
+                norm(np.eye(2) - 0.4 * rotation_block(0.5, 2.0)) ** 2
+                / forward_contraction(Constants(strong_monotonicity=0.5, lipschitz=1.0), 0.4)
+            ),
+        ),
+    ),
+    (
+        Mutant("claim times 0.999", lambda: op09_extremal() / 0.999),
+        Mutant("mu and L exchanged", op09_swapped),
+    ),
+    op09_symbolic,
+)
+
+# ---- OP-13 -----------------------------------------------------------------------------------------
+
+
+def cayley_claim(mu: float, lipschitz: float, step: float) -> float:
+    """Squared factor as monops computes it."""
+    return float(cayley_contraction(Constants(strong_monotonicity=mu, lipschitz=lipschitz), step))
+
+
+def cayley_norm2(M: np.ndarray, step: float) -> float:
+    """|2J - I|^2."""
+    return norm(2 * resolvent_matrix(M, step) - np.eye(len(M))) ** 2
+
+
+def op13_sample(generator: np.random.Generator) -> float:
+    """|2J - I|^2 / claim."""
+    M, mu, lipschitz = strongly_monotone_lipschitz(generator)
+    step = float(10 ** generator.uniform(-1.5, 1.5) / lipschitz)
+    return _safe_ratio(cayley_norm2(M, step), cayley_claim(mu, lipschitz, step))
+
+
+def op13_observed() -> Fraction:
+    """|2J - I|^2 of the exact extremal block."""
+    (a, b), (c, d) = exact_resolvent()
+    return exact_norm_squared([[2 * a - 1, 2 * b], [2 * c, 2 * d - 1]])
+
+
+def op13_extremal() -> float:
+    """The rotation block attains it exactly."""
+    product = exact_product(exact_resolvent(), [[1 + STEP * MU, -STEP * IMAGINARY], [STEP * IMAGINARY, 1 + STEP * MU]])
+    assert product == [[1, 0], [0, 1]]
+    return float(op13_observed() / cayley_contraction(EXACT, STEP))
+
+
+def op13_symbolic() -> bool:
+    """With x = p + au and 2Jx - x = p - au: rho^2|p + au|^2 - |p - au|^2 is the two slacks with nonnegative multipliers."""
+    a, m, L, p, q, u, v = sympy.symbols("a m L p q u v", real=True)
+    D = 1 + 2 * a * m + a**2 * L**2
+    rho2 = 1 - 4 * a * m / D
+    pp, uu, pu = p**2 + q**2, u**2 + v**2, p * u + q * v
+    left = rho2 * (pp + 2 * a * pu + a**2 * uu) - (pp - 2 * a * pu + a**2 * uu)
+    right = 4 * a * (1 + a**2 * L**2) / D * (pu - m * pp) + 4 * a**3 * m / D * (L**2 * pp - uu)
+    return bool(sympy.simplify(left - right) == 0)
+
+
+OP13 = Theorem(
+    "OP-13",
+    "Cayley operator of a strongly monotone Lipschitz operator",
+    "A mu-strongly monotone, L-Lipschitz => |R x - R y|^2 <= (1 - 4 step mu/(1 + 2 step mu + step^2 L^2)) |x - y|^2,  R = 2J - I",
+    "Giselsson (2017), Tight global linear convergence rate bounds for Douglas-Rachford splitting",
+    ("A is mu-strongly monotone", "A is L-Lipschitz"),
+    ("Affine.resolvent", "algorithms.reflected.cayley_contraction"),
+    op13_sample,
+    op13_extremal,
+    (
+        Counterexample(
+            "strong monotonicity: a rotation (R is an isometry) held against the claim for mu = 1/2",
+            lambda: cayley_norm2(rotation_block(0.0, 1.0), 1.0) / cayley_claim(0.5, 1.0, 1.0),
+        ),
+        Counterexample(
+            "Lipschitz continuity: A = 1000 I held against the claim for mu = L = 1, where R tends to -I",
+            lambda: (cayley_norm2(1000 * np.eye(2), 0.5) + 1e-12) / (cayley_claim(1.0, 1.0, 0.5) + 1e-12),
+        ),
+    ),
+    (
+        Mutant("claim times 0.999", lambda: op13_extremal() / 0.999),
+        Mutant(
+            "5 step mu for 4 step mu",
+            lambda: float(op13_observed() / (1 - 5 * STEP * MU / (1 + 2 * STEP * MU + STEP**2))),
+        ),
+    ),
+    op13_symbolic,
+)
