@@ -23,7 +23,7 @@ def orthogonal(n: int, generator: np.random.Generator) -> np.ndarray:
 
 
 def strongly_monotone_lipschitz(generator: np.random.Generator) -> tuple[np.ndarray, float, float]:
-    """A matrix with its mu and L: an extremal block and random members on the diagonal, rotated. Every third draw is generic."""
+    """A matrix with its mu and L: an extremal block and random members on the diagonal, rotated; one in three generic."""
     mu = float(generator.uniform(0.02, 1.0))
     lipschitz = float(mu * generator.uniform(1.0, 20.0))
     size = int(generator.integers(1, 4))

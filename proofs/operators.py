@@ -219,7 +219,7 @@ def op13_symbolic() -> bool:
 OP13 = Theorem(
     "OP-13",
     "Cayley operator of a strongly monotone Lipschitz operator",
-    "A mu-strongly monotone, L-Lipschitz => |R x - R y|^2 <= (1 - 4 step mu/(1 + 2 step mu + step^2 L^2)) |x - y|^2,  R = 2J - I",
+    "A mu-strongly monotone, L-Lipschitz => |R x - R y|^2 <= (1 - 4 step mu/(1 + 2 step mu + step^2L^2)) |x - y|^2, R = 2J - I",
     "Giselsson (2017), Tight global linear convergence rate bounds for Douglas-Rachford splitting",
     ("A is mu-strongly monotone", "A is L-Lipschitz"),
     ("Affine.resolvent", "algorithms.reflected.cayley_contraction"),

@@ -15,7 +15,7 @@ ROUNDING = 1e-9  # on ratios of observed to claimed
 
 
 def check(theorem: Theorem, samples: int = 40, tick: Callable[[float], None] = lambda done: None) -> dict[str, Any]:
-    """One row: samples, extremal instance, counterexamples, mutants, symbolic identity; ``ok`` only if all are as they must be."""
+    """One row: samples, extremal instance, counterexamples, mutants, symbolic identity; ``ok`` if all are as they must be."""
     start = time.perf_counter()
     generator = np.random.default_rng(0)
     ratios = []

@@ -55,7 +55,7 @@ def test_missing_data_says_what_to_do(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.delenv("MONOPS_DATA", raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setattr(datasets, "_from_package", lambda: None)
-    with pytest.raises(DataError, match="set MONOPS_DATA.*download=True"):
+    with pytest.raises(DataError, match=r"set MONOPS_DATA.*download=True"):
         datasets.load_mnist(tmp_path)
 
 

@@ -94,15 +94,15 @@ class Gradient(LinearMap):
         if isinstance(y, np.ndarray):
             return self._adjoint_numpy(y)
         xp = arrays.namespace(y)
-        total = None
+        total: Any = 0.0
         for index in range(d):
             axis = index - d
             part = y[_component(index, d)]
             used = part[_slices(part.ndim, axis, slice(None, -1))]
             edge = xp.zeros_like(part[_slices(part.ndim, axis, slice(0, 1))])
             term = xp.concat([edge, used], axis=axis) - xp.concat([used, edge], axis=axis)
-            total = term if total is None else total + term
-        return total if self.spacing == 1 else total / self.spacing  # type: ignore[operator]
+            total = term + total
+        return total if self.spacing == 1 else total / self.spacing
 
     def _adjoint_numpy(self, y: np.ndarray) -> np.ndarray:
         d = len(self.shape)
