@@ -7,6 +7,7 @@ subdifferential (forward value = gradient, resolvent = prox).
 from __future__ import annotations
 
 import dataclasses
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, reduce
@@ -19,15 +20,15 @@ from monops.errors import CapabilityError, DataError, ShapeError
 from monops.linear import LinearMap, as_linear_map
 
 
-class Summand:
+class Summand(ABC):
     """What an inclusion is a sum of. Subclasses: `monops.functions.Function` and `monops.operators.Operator`."""
 
     __array_ufunc__ = None  # `numpy_scalar * f` and `matrix @ A` reach the methods below
 
     @property
+    @abstractmethod
     def constants(self) -> Constants:
         """Constants of the operator (of the subdifferential, for a function)."""
-        raise NotImplementedError
 
     @property
     def has_forward(self) -> bool:

@@ -144,7 +144,7 @@ OP09 = Theorem(
     "OP-09",
     "forward step of a strongly monotone Lipschitz operator",
     "A mu-strongly monotone, L-Lipschitz => |(I - step A)x - (I - step A)y|^2 <= (1 - 2 step mu + step^2 L^2) |x - y|^2",
-    "Ryu and Boyd (2016), section 5; Rockafellar (1976)",
+    "Ryu and Boyd (2016), A primer on monotone operator methods",
     ("A is mu-strongly monotone", "A is L-Lipschitz"),
     ("Affine.forward", "algorithms.forward_backward.forward_contraction"),
     op09_sample,

@@ -15,12 +15,13 @@ from monops.algorithms.forward_backward import forward_contraction
 from monops.algorithms.forward_backward_forward import guarantee as forward_backward_forward_guarantee
 from monops.algorithms.reflected import cayley_contraction
 from monops.constants import Constants
+from monops.solve import as_inclusion
 from tests.problems import CASES, Case
 
 
 def applicable(case: Case) -> list[str]:
     """Names of the methods whose theorem covers the case."""
-    problem = monops.solve.__globals__["as_inclusion"](case.build(np.asarray))
+    problem = as_inclusion(case.build(np.asarray))
     return [entry.algorithm.name for entry in assess(problem) if entry.terms is not None]
 
 
@@ -85,7 +86,7 @@ def test_fixed_point_residual_never_grows_for_averaged_maps(case: Case, name: st
     if name in ("AcceleratedForwardBackward", "ForwardBackwardForward"):
         pytest.skip("not an averaged map: its theorem does not promise a monotone fixed-point residual")
     method = getattr(monops, name)()
-    terms = method.match(monops.solve.__globals__["as_inclusion"](case.build(np.asarray)))
+    terms = method.match(as_inclusion(case.build(np.asarray)))
     state = method.init(terms, case.start(np.asarray))
     moves = []
     for _ in range(200):
@@ -224,3 +225,70 @@ def test_forward_backward_forward_factor_holds_on_the_extremal_rotation() -> Non
         for step in (0.2, 0.5, float(guarantee.best_step)):
             actual = np.linalg.norm(np.eye(2) - step * M @ (np.eye(2) - step * M), 2)
             assert actual <= guarantee.factor(step) + 1e-12
+
+
+@pytest.mark.parametrize(("case", "name"), PAIRS, ids=[f"{case.name}-{name}" for case, name in PAIRS])
+def test_every_method_keeps_float32_library_and_device(case: Case, name: str, backend: Any) -> None:
+    def asarray(values: np.ndarray) -> Any:
+        return backend.asarray(values, "float32")
+
+    start = case.start(asarray)
+    result = monops.solve(case.build(asarray), getattr(monops, name)(), x0=start, tol=0.0, max_iter=20, on_failure="ignore")
+    for got, like in zip(arrays.leaves(result.x), arrays.leaves(start), strict=True):
+        assert type(got) is type(like)
+        assert got.dtype == like.dtype
+        assert arrays.device(got) == arrays.device(like)
+    for leaf in (part for point in result.state for part in arrays.leaves(point)):
+        assert "64" not in str(leaf.dtype)
+
+
+def test_accelerated_objective_gap_obeys_its_bound() -> None:
+    """F(x_k) - F* <= 9 |x0 - x*|^2 / (2 step (k + 2)^2) without restarts."""
+    smooth, simple = (term.summand for term in CASES[0].build(np.asarray).terms)
+    method = monops.AcceleratedForwardBackward(restart=False)
+    terms = method.match(smooth + simple)
+    best = monops.solve(smooth + simple, tol=1e-12).x
+    start = np.full(20, 2.0)
+    state, least = method.init(terms, start), float(smooth(best) + simple(best))
+    for k in range(1, 300):
+        state = method.step(terms, state)
+        gap = float(smooth(state.x) + simple(state.x)) - least
+        assert gap <= 9 * float(np.sum((start - best) ** 2)) / (2 * terms.step_size * (k + 2) ** 2) + 1e-9
+
+
+def test_forward_backward_forward_factor_is_a_symbolic_identity() -> None:
+    """With slacks <w, y> - nu |y|^2 and s^2 |d|^2 - |d - w|^2, the remainder is positive semidefinite for all s, nu."""
+    sympy = pytest.importorskip("sympy", reason="sympy is not installed")
+    s, nu = sympy.symbols("s nu", positive=True)
+    rho = 1 - nu * (1 - s) / (1 - s + nu)
+    S = sympy.Matrix(
+        [
+            [rho**2 - 1 + 2 * rho * nu, -2 * rho * nu, 1 - rho],
+            [-2 * rho * nu, 2 * rho * nu - rho * s + rho / s, rho - rho / s],
+            [1 - rho, rho - rho / s, rho / s - 1],
+        ]
+    )
+    assert sympy.simplify(S.det()) == 0
+    for point in ({s: 0.1, nu: 0.05}, {s: 0.9, nu: 0.9}, {s: 0.5, nu: 0.01}, {s: 0.99, nu: 0.3}):
+        values = np.array(S.subs(point).evalf(), dtype=float)
+        assert np.linalg.eigvalsh(values)[0] > -1e-12
+    claimed = forward_backward_forward_guarantee(Constants(0.0), Constants(0.3, lipschitz=1.0)).squared_contraction(0.5)
+    assert abs(claimed - float((rho**2).subs({s: 0.5, nu: 0.15}))) < 1e-15
+
+
+def test_davis_yin_factor_is_attained_or_respected_by_matrices() -> None:
+    """B = L i, C = mu I (beta = 1/mu), A = 0 and rotations: one step never shrinks less than claimed."""
+    from monops.algorithms.davis_yin import guarantee
+
+    generator = np.random.default_rng(0)
+    for _ in range(200):
+        mu, lipschitz = generator.uniform(0.1, 1.0), generator.uniform(0.1, 3.0)
+        angle = generator.uniform(-1, 1) * np.pi / 2
+        B = lipschitz * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+        proven = guarantee(Constants(0.0), Constants(0.0, lipschitz=lipschitz), Constants(mu, lipschitz=mu, cyclic=True))
+        step = generator.uniform(0.05, 1.95) / mu
+        J = np.linalg.inv(np.eye(2) + step * B)
+        N = generator.uniform(-1, 1) * np.eye(2)
+        A = 0.5 * (np.eye(2) + N)  # a resolvent: half the identity plus a nonexpansive map
+        T = np.eye(2) - J + A @ (2 * J - np.eye(2) - step * mu * J)
+        assert np.linalg.norm(T, 2) <= proven.factor(step) + 1e-12

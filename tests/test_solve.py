@@ -194,3 +194,15 @@ def test_zero_start_keeps_library_dtype_and_device(backend: Any) -> None:
     assert result.x.dtype == b.dtype
     assert arrays.device(result.x) == arrays.device(b)
     np.testing.assert_allclose(arrays.to_numpy(result.x), [1.0, 0.0, -2.0], atol=1e-5)
+
+
+def test_progress_bar_needs_nothing_but_rich(capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("rich", reason="rich is not installed")
+    assert monops.solve(lasso(), monops.ForwardBackward(), progress=True).success
+    capsys.readouterr()
+
+
+def test_no_iteration_is_an_iteration_limit() -> None:
+    result = monops.solve(lasso(), max_iter=0, on_failure="ignore")
+    assert result.status is monops.Status.ITERATION_LIMIT
+    assert np.all(result.x == 0)

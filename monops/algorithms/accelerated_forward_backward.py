@@ -20,7 +20,7 @@ from monops.theory import Guarantee, Missing
 
 
 def guarantee(A: Constants, B: Constants) -> Guarantee | Missing:
-    """F(x_k) - F* <= 9 |x0 - x*|^2 / (2 step (k + 2)^2) since the last restart (Chambolle-Dossal 2015, Thm 1 with a = 3)."""
+    """F(x_k) - F* <= 9 |x0 - x*|^2 / (2 step (k + 2)^2) since the last restart (Chambolle-Dossal 2015 with a = 3)."""
     if not (A.cyclic and B.cyclic):
         return Missing(
             "acceleration is proven for convex functions only, and a term is an operator",
@@ -34,7 +34,7 @@ def guarantee(A: Constants, B: Constants) -> Guarantee | Missing:
         best_step=1.0 if beta == math.inf else beta,
         formula="0 < step_size <= beta",
         rate="objective gap O(1/k^2)",
-        source="Chambolle-Dossal (2015) Thm 1, Thm 3",
+        source="Beck-Teboulle (2009); Chambolle-Dossal (2015)",
         upper_included=True,
     )
 

@@ -29,7 +29,8 @@ from monops.theory import Guarantee, Missing, Number
 def guarantee(A: Constants, B: Constants) -> Guarantee | Missing:
     """B monotone and L-Lipschitz: step in (0, 1/L); B also mu-strong: factor 1 - s mu (1 - sL)/(1 - sL + s mu).
 
-    The factor is derived in ``proofs`` (symbolic certificate); its best step is 1/(L + sqrt(mu L)).
+    The factor is a bound, not tight, proven by a symbolic certificate (monops, unpublished; see tests); its best step is
+    1/(L + sqrt(mu L)).
     """
     if not A.monotone:
         return Missing("A is not known to be monotone", "declare constants=Constants(strong_monotonicity=0.0) if it is")
@@ -55,7 +56,7 @@ def guarantee(A: Constants, B: Constants) -> Guarantee | Missing:
         best_step=best,
         formula="0 < step_size < 1/L",
         rate="linear" if mu > 0 else "|r|^2 = O(1/k)",
-        source="Tseng (2000) Thm 3.4",
+        source="Tseng (2000); Bauschke-Combettes (2017) Thm 26.17",
         squared_contraction=squared_contraction if mu > 0 else None,
     )
 
@@ -98,7 +99,8 @@ class ForwardBackwardForward(Algorithm):
 
     References
     ----------
-    Tseng (2000), A modified forward-backward splitting method for maximal monotone mappings, Theorem 3.4.
+    Tseng (2000), A modified forward-backward splitting method for maximal monotone mappings.
+    Bauschke and Combettes (2017), Theorem 26.17.
     Combettes and Pesquet (2012), Primal-dual splitting algorithm for solving inclusions.
 
     Examples

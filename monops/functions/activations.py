@@ -30,7 +30,7 @@ class Tanh(Function):
 
     References
     ----------
-    Combettes and Pesquet (2020), Deep neural network structures solving variational inequalities, Example 2.18.
+    Combettes and Pesquet (2020), Deep neural network structures solving variational inequalities.
 
     Examples
     --------

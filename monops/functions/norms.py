@@ -43,7 +43,7 @@ class L1Norm(Function):
 
     References
     ----------
-    Donoho and Johnstone (1994); Bauschke and Combettes (2017), Example 24.22.
+    Donoho and Johnstone (1994); Bauschke and Combettes (2017), chapter 24.
 
     Examples
     --------
@@ -87,7 +87,7 @@ class L2Norm(Function):
 
     References
     ----------
-    Bauschke and Combettes (2017), Example 24.20.
+    Bauschke and Combettes (2017), chapter 24.
 
     Examples
     --------
@@ -146,7 +146,7 @@ class GroupL2(Function):
 
     References
     ----------
-    Yuan and Lin (2006); Bauschke and Combettes (2017), Example 24.20 and Proposition 24.11.
+    Yuan and Lin (2006); Bauschke and Combettes (2017), chapter 24.
 
     Examples
     --------

@@ -155,7 +155,7 @@ class Simplex(Function):
 
     References
     ----------
-    Held, Wolfe and Crowder (1974), Theorem 1.
+    Held, Wolfe and Crowder (1974), Validation of subgradient optimization.
 
     Examples
     --------

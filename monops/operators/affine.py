@@ -40,7 +40,7 @@ class Affine(Operator):
 
     References
     ----------
-    Bauschke and Combettes (2017), Example 20.15; Ryu and Boyd (2016), section 2.
+    Ryu and Boyd (2016), A primer on monotone operator methods.
 
     Examples
     --------

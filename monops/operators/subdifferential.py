@@ -129,7 +129,7 @@ class Saddle(Operator):
 
     References
     ----------
-    Rockafellar (1970), Monotone operators associated with saddle-functions; Ryu and Boyd (2016), section 2.
+    Rockafellar (1970), Monotone operators associated with saddle-functions; Ryu and Boyd (2016).
 
     Examples
     --------
