@@ -318,6 +318,16 @@ def check_same_backend(named: Iterable[tuple[str, Array]]) -> None:
                 )
 
 
+def check_no_gradient(named: Iterable[tuple[str, Array]]) -> None:
+    """Raise BackendError for torch tensors that require gradients: a solve records none."""
+    for name, point in named:
+        if any(getattr(leaf, "requires_grad", False) for leaf in leaves(point)):
+            raise BackendError(
+                f"{name} requires gradients, but solve records none: pass {name}.detach(), or use monops_nn, whose layers "
+                "have the exact implicit gradient"
+            )
+
+
 def repeat(step: Callable[[Any], Any], count: int) -> Callable[[Any], Any]:
     """The map that applies ``step`` ``count`` times."""
 

@@ -71,6 +71,7 @@ def check_data(problem: Inclusion, x0: Array) -> None:
     """Raise for mixed libraries, devices or dtypes; and, without batch rows (which isolate it), for NaN in small data."""
     named = list(problem.named_arrays())
     arrays.check_same_backend([*named, ("x0", x0)])
+    arrays.check_no_gradient([*named, ("x0", x0)])
     if problem.batch_ndim == 0:
         arrays.check_finite("x0", x0)
         for name, array in named:

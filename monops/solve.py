@@ -266,6 +266,13 @@ class _Monitor:
         self.history.append((iteration, self.public(residual)))
         return bool(ended.any()), bool(bad.any())
 
+    def stagnates(self) -> bool:
+        """Whether the largest residual fell by less than 1 % over the second half of at least 20 checks."""
+        if len(self.history) < 20:
+            return False
+        middle, end = (float(np.max(self.history[index][1])) for index in (len(self.history) // 2, -1))
+        return end > 0.99 * middle
+
     def public(self, values: np.ndarray[Any, Any]) -> Any:
         """A float (or int) without batch axes, else an array."""
         return values.copy() if self.batch else values.item()
@@ -378,10 +385,11 @@ def _message(
                 f"{count}iteration limit: the residual {largest:.3g} is at the rounding level of {dtype} for these data "
                 f"(about {floor:.1g}), so tol={tol:g} cannot be reached; raise tol or use float64"
             )
-        return (
-            f"{count}iteration limit: residual {largest:.3g} > tol={tol:g} after {np.max(monitor.iterations)} iterations; "
-            "raise max_iter, or look at explain(problem) for a method with a better rate"
-        )
+        advice = "raise max_iter, or look at explain(problem) for a method with a better rate"
+        if monitor.stagnates():
+            advice = "it has stood still for the second half of them, so the problem may have no solution (disjoint sets, say)"
+        steps = int(np.max(monitor.iterations))
+        return f"{count}iteration limit: residual {largest:.3g} > tol={tol:g} after {steps} iterations; {advice}"
     cause = checks.find_cause(problem, x0, x)
     seen = "became infinite or NaN" if status is Status.NON_FINITE else f"grew to {largest:.3g}"
     return f"{count}{status}: the residual {seen}. {cause}"

@@ -166,6 +166,8 @@ TABLE: list[tuple[str, Callable[[], Any], type[Exception], list[str]]] = [
     ("a negative limit", lambda: monops.solve(lasso(), max_iter=-1), errors.DataError, ["max_iter=-1"]),
     ("a class for an object", lambda: monops.solve(lasso(), monops.ForwardBackward), errors.DataError, ["ForwardBackward"]),
     ("no problem", lambda: monops.solve(EYE), errors.DataError, ["ndarray", "LeastSquares"]),
+    ("an array for a factor", lambda: np.ones(3) * monops.L1Norm(), errors.DataError, ["array", "L1Norm(weights)"]),
+    ("a difference of functions", lambda: monops.SquaredL2() - monops.L1Norm(), errors.DataError, ["not convex", "translate"]),
     ("A @ K", lambda: monops.Affine(EYE) @ EYE, errors.ConstantError, ["K.T @ A @ K"]),
     ("two different maps around A", lambda: EYE.T @ monops.Affine(EYE) @ (2 * EYE), errors.ShapeError, ["same K"]),
     ("wrong on_failure", lambda: monops.solve(lasso(), on_failure="panic"), errors.DataError, ["panic", "warn"]),

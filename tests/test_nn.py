@@ -178,6 +178,12 @@ def test_float32_is_kept_and_leading_axes_too() -> None:
     assert z.shape == (2, 5, 4)
 
 
+def test_data_that_require_gradients_are_refused_by_the_core() -> None:
+    A = torch.eye(3, requires_grad=True)
+    with pytest.raises(errors.BackendError, match=r"requires gradients.*detach\(\).*monops_nn"):
+        monops.solve(monops.LeastSquares(A, torch.ones(3)) + monops.L1Norm())
+
+
 def test_training_lowers_the_loss_without_warnings() -> None:
     torch.manual_seed(0)
     module, readout = MonDEQ(MonotoneLinear(16), 2, "tanh"), nn.Linear(16, 2)

@@ -206,3 +206,21 @@ def test_no_iteration_is_an_iteration_limit() -> None:
     result = monops.solve(lasso(), max_iter=0, on_failure="ignore")
     assert result.status is monops.Status.ITERATION_LIMIT
     assert np.all(result.x == 0)
+
+
+def test_disjoint_sets_are_suspected() -> None:
+    """Four entries of at least 1/2 cannot sum to 1."""
+    with pytest.warns(NotConvergedWarning, match="may have no solution"):
+        result = monops.solve(monops.Simplex() + monops.Box(0.5, 1.0), x0=np.zeros(4), max_iter=2000)
+    assert result.status is monops.Status.ITERATION_LIMIT
+
+
+def test_sparse_data_solve_like_dense_data() -> None:
+    import scipy.sparse
+
+    dense = np.random.default_rng(0).standard_normal((40, 60)) * (np.random.default_rng(2).random((40, 60)) < 0.2)
+    b = np.random.default_rng(1).standard_normal(40)
+    sparse = scipy.sparse.csr_array(dense)
+    one = monops.solve(monops.LeastSquares(sparse, b) + 0.1 * monops.L1Norm(), tol=1e-9)
+    two = monops.solve(monops.LeastSquares(dense, b) + 0.1 * monops.L1Norm(), tol=1e-9)
+    np.testing.assert_allclose(one.x, two.x, atol=1e-6)

@@ -107,6 +107,11 @@ class Function(Summand):
 
     # ---- algebra -----------------------------------------------------------------------------------
     def __mul__(self, factor: Any) -> Function:
+        if getattr(factor, "ndim", 0) > 0:
+            raise DataError(
+                f"an array times {type(self).__name__} is ambiguous: weights of single entries go into the function, for example "
+                "L1Norm(weights)"
+            )
         factor = float(factor)
         if not factor >= 0 or factor == math.inf:
             raise DataError(f"{factor:g} * {type(self).__name__} is not convex: the factor must be finite and at least 0")
@@ -120,7 +125,11 @@ class Function(Summand):
     def __neg__(self) -> Function:
         raise DataError(f"-{type(self).__name__} is not convex")
 
-    __sub__ = None  # f - g is not convex in general
+    def __sub__(self, other: Any) -> Function:
+        raise DataError(
+            f"{type(self).__name__} minus another term is not convex in general: put the data into the function instead, for "
+            "example LeastSquares(A, b), Quadratic(P, q) or f.translate(a)"
+        )
 
 
 @final

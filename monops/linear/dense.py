@@ -88,14 +88,14 @@ class Matrix(LinearMap):
 
     @cached_property
     def _extreme_singular_values(self) -> tuple[float, float]:
-        """Smallest and largest singular value of the smaller Gram matrix, bounded safely beyond rounding."""
+        """Bounds of the extreme singular values from the smaller Gram matrix, on the safe side of rounding."""
         xp = arrays.namespace(self.matrix)
         m, n = self.matrix.shape
         adjoint = xp.conj(self._transposed) if self._is_complex else self._transposed
         values = xp.linalg.eigvalsh(self.matrix @ adjoint if m < n else adjoint @ self.matrix)
         largest = max(float(values[-1]), 0.0)
         slack = 4 * min(m, n) * arrays.epsilon(self.matrix) * largest  # eigenvalues are accurate to this much
-        return max(float(values[0]) - slack, 0.0) ** 0.5, largest**0.5
+        return max(float(values[0]) - slack, 0.0) ** 0.5, (largest + slack) ** 0.5
 
     @cached_property
     def norm(self) -> Known:

@@ -83,7 +83,7 @@ class SparseMatrix(LinearMap):
         gram = self.matrix @ self._adjoint_matrix if m < n else self._adjoint_matrix @ self.matrix
         values = np.linalg.eigvalsh(gram.toarray())
         slack = 4 * len(values) * np.finfo(values.dtype).eps * float(values[-1])
-        return max(float(values[0]) - slack, 0.0) ** 0.5, max(float(values[-1]), 0.0) ** 0.5
+        return max(float(values[0]) - slack, 0.0) ** 0.5, (max(float(values[-1]), 0.0) + slack) ** 0.5
 
     @cached_property
     def norm(self) -> Known:
