@@ -109,8 +109,8 @@ class Function(Summand):
     def __mul__(self, factor: Any) -> Function:
         if getattr(factor, "ndim", 0) > 0:
             raise DataError(
-                f"an array times {type(self).__name__} is ambiguous: weights of single entries go into the function, for example "
-                "L1Norm(weights)"
+                f"an array times {type(self).__name__} is ambiguous: weights of single entries go into the function, for "
+                "example L1Norm(weights)"
             )
         factor = float(factor)
         if not factor >= 0 or factor == math.inf:
