@@ -26,10 +26,10 @@ class MonDEQ(nn.Module):
     ----------
     linear : MonotoneLinear
         W, with sym(I - W) >= m I and m > 0: exactly one equilibrium for every input.
-    injection : int or nn.Module
-        The number of input features (makes ``nn.Linear``), or a module from (..., in) to (..., n): x -> U x + b.
     activation : {"relu", "tanh"} or Function, default "relu"
         sigma, or a convex function f whose elementwise prox it is.
+    injection : int or nn.Module
+        The number of input features (makes ``nn.Linear``), or a module from (..., in) to (..., n): x -> U x + b.
     algorithm : Algorithm, optional
         Default ``PeacemanRachford()`` with its best proven step. ForwardBackward, DouglasRachford, ForwardBackwardForward
         and any other method of monops whose theorem covers the problem may stand here; all reach the same z.
@@ -75,9 +75,9 @@ class MonDEQ(nn.Module):
     def __init__(
         self,
         linear: MonotoneLinear,
-        injection: nn.Module | int,
         activation: str | Function = "relu",
         *,
+        injection: nn.Module | int,
         algorithm: Algorithm | None = None,
         backward_algorithm: Algorithm | None = None,
         tol: float = 1e-4,

@@ -44,7 +44,7 @@ def layer(
     with torch.no_grad():
         linear.A.mul_(2.0)
         linear.B.mul_(2.0)
-    return MonDEQ(linear, inputs, activation, algorithm=algorithm, tol=tol, max_iter=20_000, **kwargs)
+    return MonDEQ(linear, activation, injection=inputs, algorithm=algorithm, tol=tol, max_iter=20_000, **kwargs)
 
 
 def inputs(rows: int = 4, features: int = 3, seed: int = 1) -> Any:
@@ -172,7 +172,7 @@ def test_gradients_in_evaluation_mode_and_none_without_grad() -> None:
 
 
 def test_float32_is_kept_and_leading_axes_too() -> None:
-    module = MonDEQ(MonotoneLinear(4), 3)
+    module = MonDEQ(MonotoneLinear(4), injection=3)
     z = module(torch.ones(2, 5, 3))
     assert z.dtype == torch.float32
     assert z.shape == (2, 5, 4)
@@ -186,7 +186,7 @@ def test_data_that_require_gradients_are_refused_by_the_core() -> None:
 
 def test_training_lowers_the_loss_without_warnings() -> None:
     torch.manual_seed(0)
-    module, readout = MonDEQ(MonotoneLinear(16), 2, "tanh"), nn.Linear(16, 2)
+    module, readout = MonDEQ(MonotoneLinear(16), "tanh", injection=2), nn.Linear(16, 2)
     x = torch.randn(128, 2)
     labels = (x[:, 0] * x[:, 1] > 0).long()
     optimiser = torch.optim.Adam([*module.parameters(), *readout.parameters()], lr=0.02)
@@ -219,7 +219,7 @@ def test_lipschitz_bound_holds_and_is_attained() -> None:
     ratio = torch.linalg.vector_norm(module(x) - module(y), dim=1) / torch.linalg.vector_norm(x - y, dim=1)
     assert float(ratio.detach().max()) <= module.lipschitz_bound()
     m = 0.25
-    scalar = MonDEQ(MonotoneLinear(1, monotonicity=m, dtype=torch.float64), 1, tol=1e-12)
+    scalar = MonDEQ(MonotoneLinear(1, monotonicity=m, dtype=torch.float64), injection=1, tol=1e-12)
     with torch.no_grad():
         scalar.linear.A.zero_()
         scalar.injection.weight.fill_(1.0)
@@ -262,11 +262,11 @@ def test_parametrisation_covers_exactly_the_monotone_matrices() -> None:
     [
         (lambda: layer("gelu"), errors.DataError, "GELU, SiLU and Mish are no prox"),
         (lambda: layer(tolerance=1e-3), TypeError, "tolerance"),
-        (lambda: MonDEQ(nn.Linear(3, 3), 3), errors.DataError, "MonotoneLinear"),
-        (lambda: MonDEQ(MonotoneLinear(3), 0), errors.DataError, "injection=0"),
-        (lambda: MonDEQ(MonotoneLinear(3), 3, monops.L2Norm()), errors.CapabilityError, "L2Norm"),
-        (lambda: MonDEQ(MonotoneLinear(3), 3, algorithm="fb"), errors.DataError, "PeacemanRachford"),
-        (lambda: MonDEQ(MonotoneLinear(3), 3, tol=-1.0), errors.DataError, "tol=-1"),
+        (lambda: MonDEQ(nn.Linear(3, 3), injection=3), errors.DataError, "MonotoneLinear"),
+        (lambda: MonDEQ(MonotoneLinear(3), injection=0), errors.DataError, "injection=0"),
+        (lambda: MonDEQ(MonotoneLinear(3), monops.L2Norm(), injection=3), errors.CapabilityError, "L2Norm"),
+        (lambda: MonDEQ(MonotoneLinear(3), injection=3, algorithm="fb"), errors.DataError, "PeacemanRachford"),
+        (lambda: MonDEQ(MonotoneLinear(3), injection=3, tol=-1.0), errors.DataError, "tol=-1"),
         (lambda: MonotoneLinear(0), errors.DataError, "features=0"),
         (lambda: MonotoneLinear(3, monotonicity=0.0), errors.DataError, "monotonicity=0.0"),
         (lambda: MonotoneLinear(3, dtype=torch.bfloat16), errors.DataError, "bfloat16"),
