@@ -97,7 +97,7 @@ def solve_forward(operator: EquilibriumOperator, activation: Function, settings:
 
 @torch.no_grad()
 def solve_backward(operator: EquilibriumOperator, slope: Tensor, gradient: Tensor, settings: Settings) -> Result:
-    """U = (I - W' + D)^-1 g of every row as a monops Result; tolerance and residual are absolute."""
+    """Solve for u = (I - W' + D)^-1 g of every row as a monops Result; tolerance and residual are absolute."""
     derivative = ActivationDerivative(slope, gradient)
     return _solve(operator.transposed(), derivative, settings, torch.zeros_like(gradient))
 

@@ -157,7 +157,7 @@ class EquilibriumOperator(Operator):
         return (int(self.system.matrix.shape[0]),)
 
     def transposed(self, gradient: Tensor | None = None) -> EquilibriumOperator:
-        """U -> (I - W') u - gradient on the same System: the affine operator of the backward pass."""
+        """The map u -> (I - W') u - gradient on the same System: the affine operator of the backward pass."""
         return EquilibriumOperator(self.system, gradient, not self.adjoint)
 
     def forward(self, x: Tensor) -> Tensor:

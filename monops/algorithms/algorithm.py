@@ -11,7 +11,7 @@ from typing import Any, ClassVar, NamedTuple, NoReturn
 from monops import constants
 from monops.arrays import Array, Blocks
 from monops.constants import Constants, Known
-from monops.functions import Zero
+from monops.functions import Function, Zero
 from monops.linear import Identity, LinearMap, Stack
 from monops.problem import Inclusion, Term
 from monops.theory import Missing
@@ -187,7 +187,7 @@ def describe(operator: Any) -> str:
 
 @dataclass(frozen=True, eq=False)
 class DualProduct:
-    """(y1, y2, ...) -> (B1^-1 y1, B2^-1 y2, ...) by resolvents, from the B_i (Moreau's identity)."""
+    """(y1, y2, ...) -> (B1^-1 y1, B2^-1 y2, ...) by resolvents: proxes of the conjugates, for functions."""
 
     operators: tuple[Any, ...]
 
@@ -196,12 +196,15 @@ class DualProduct:
         """Constants of the product of the inverses."""
         return constants.product([constants.inverse(operator.constants) for operator in self.operators])
 
+    @cached_property
+    def _inverses(self) -> tuple[Any, ...]:
+        return tuple(op.conjugate() if isinstance(op, Function) else op.inverse() for op in self.operators)
+
     def resolvent(self, y: Array, step: float) -> Array:
-        """Y - step J_{B/step}(y/step), block by block."""
-        inverse = 1.0 / step
+        """The resolvents of the inverses, block by block."""
         if len(self.operators) == 1:
-            return y - step * self.operators[0].resolvent(inverse * y, inverse)
-        return Blocks([b - step * op.resolvent(inverse * b, inverse) for op, b in zip(self.operators, y, strict=True)])
+            return self._inverses[0].resolvent(y, step)
+        return Blocks([op.resolvent(b, step) for op, b in zip(self._inverses, y, strict=True)])
 
 
 class PrimalDual(NamedTuple):

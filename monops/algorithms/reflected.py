@@ -33,7 +33,7 @@ class State(NamedTuple):
 
 
 def init(x0: Array) -> State:
-    """U = x = y = x0."""
+    """Start with u = x = y = x0."""
     return State(x0, x0, x0, x0)
 
 

@@ -83,7 +83,7 @@ class Function(Summand):
         return f"{type(self).__name__}({x})"
 
     def translate(self, shift: Array) -> Function:
-        """X -> f(x - shift)."""
+        """x -> f(x - shift)."""
         return Translation(self, shift, batch_ndim=self.batch_ndim)
 
     # ---- the function as an operator: its subdifferential -----------------------------------------

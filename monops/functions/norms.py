@@ -116,16 +116,19 @@ class L2Norm(Function):
 
 def shrinkage(x: Array, threshold: float, axes: tuple[int, ...]) -> Array:
     """max(1 - threshold/|x|, 0) with |x| over the axes, which are kept."""
-    xp = arrays.namespace(x)
-    if axes:
-        size = xp.sqrt(
-            xp.sum(xp.real(xp.conj(x) * x) if xp.isdtype(x.dtype, "complex floating") else x * x, axis=axes, keepdims=True)
-        )
-    else:
-        size = xp.abs(x)
+    size = group_size(x, axes)
     if threshold == 0:
-        return xp.ones_like(size)
+        return arrays.namespace(x).ones_like(size)
     return 1.0 - threshold / arrays.clip(size, threshold, None)
+
+
+def group_size(x: Array, axes: tuple[int, ...]) -> Array:
+    """Euclidean norm over the axes, which are kept with length 1."""
+    xp = arrays.namespace(x)
+    if not axes:
+        return xp.abs(x)
+    magnitude = xp.abs(x) if xp.isdtype(x.dtype, "complex floating") else x
+    return xp.sqrt(xp.sum(magnitude * magnitude, axis=axes, keepdims=True))
 
 
 @final
@@ -212,7 +215,9 @@ class GroupL2Ball(Function):
         return arrays.indicator(distance, x, self.batch_ndim)
 
     def prox(self, x: Array, step: float = 1.0) -> Array:
-        return x - x * shrinkage(x, self.radius, GroupL2(axis=self.axis, batch_ndim=self.batch_ndim)._axes(x))
+        size = group_size(x, GroupL2(axis=self.axis, batch_ndim=self.batch_ndim)._axes(x))
+        tiny = float(arrays.namespace(x).finfo(x.dtype).smallest_normal)
+        return x * (self.radius / arrays.clip(size, max(float(self.radius), tiny), None))
 
     def conjugate(self) -> Function:
         return GroupL2(self.radius, self.axis, batch_ndim=self.batch_ndim)
