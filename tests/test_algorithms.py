@@ -292,3 +292,11 @@ def test_davis_yin_factor_is_attained_or_respected_by_matrices() -> None:
         A = 0.5 * (np.eye(2) + N)  # a resolvent: half the identity plus a nonexpansive map
         T = np.eye(2) - J + A @ (2 * J - np.eye(2) - step * mu * J)
         assert np.linalg.norm(T, 2) <= proven.factor(step) + 1e-12
+
+
+def test_peaceman_rachford_is_refused_where_it_would_circle() -> None:
+    """B = normal cone of {0} is strongly monotone, A = 0: u changes sign for ever; DouglasRachford converges."""
+    problem = monops.Zero() + monops.L2Ball(0.0)
+    with pytest.raises(monops.errors.NotApplicableError, match="both strongly monotone and Lipschitz"):
+        monops.solve(problem, monops.PeacemanRachford(), x0=np.ones(2))
+    assert monops.solve(problem, monops.DouglasRachford(), x0=np.ones(2)).success

@@ -7,35 +7,35 @@ from dataclasses import dataclass
 from typing import ClassVar, final
 
 from monops.algorithms import reflected
-from monops.algorithms.algorithm import Algorithm, Solution, both_constants, notes, reciprocal_lipschitz, two_resolvents
+from monops.algorithms.algorithm import Algorithm, Solution, both_constants, notes, two_resolvents
 from monops.algorithms.reflected import State, Terms
 from monops.arrays import Array
 from monops.constants import Constants
 from monops.problem import Inclusion
-from monops.theory import Guarantee, Missing, Number
+from monops.theory import Guarantee, Missing
 
 
 def guarantee(A: Constants, B: Constants) -> Guarantee | Missing:
-    """Any step when A or B is strongly monotone; linear with the factor of its reflected resolvent when it is Lipschitz too."""
+    """Any step when A or B is both strongly monotone and Lipschitz: the factor of its reflected resolvent (OP-13 of proofs).
+
+    Strong monotonicity alone makes x converge but not the residual: with A = 0 and B the normal cone of {0}, u changes sign for
+    ever.
+    """
     if not (A.monotone and B.monotone):
         which = "B" if A.monotone else "A"
         return Missing(f"{which} is not known to be monotone", "declare constants=Constants(strong_monotonicity=0.0) if it is")
-    if not (A.strong_monotonicity or B.strong_monotonicity):
-        return Missing(
-            "neither term is known to be strongly monotone", "use DouglasRachford, which needs no strong monotonicity"
-        )
     strong = reflected.better(A, B)
-
-    def squared_contraction(step: Number) -> Number:
-        return reflected.cayley_contraction(strong, step)
-
+    if strong is None:
+        return Missing(
+            "neither term is known to be both strongly monotone and Lipschitz", "use DouglasRachford, which needs neither"
+        )
     return Guarantee(
         interval=(0, math.inf),
-        best_step=1.0 if strong is None else reflected.best_cayley_step(strong),
+        best_step=reflected.best_cayley_step(strong),
         formula="0 < step_size",
-        rate="linear" if strong is not None else "x converges strongly, no rate",
-        source="Giselsson (2017), Giselsson-Boyd (2017)" if strong is not None else "Bauschke-Combettes (2017) Prop. 26.13",
-        squared_contraction=None if strong is None else squared_contraction,
+        rate="linear",
+        source="Giselsson (2017), Giselsson-Boyd (2017)",
+        squared_contraction=lambda step: reflected.cayley_contraction(strong, step),
     )
 
 
@@ -52,7 +52,7 @@ class PeacemanRachford(Algorithm):
     Raises
     ------
     NotApplicableError
-        When no term is strongly monotone: the iteration may then circle for ever, as it does for a rotation.
+        When no term is both strongly monotone and Lipschitz: the iteration may then circle for ever, as it does for a rotation.
 
     Notes
     -----
@@ -60,7 +60,7 @@ class PeacemanRachford(Algorithm):
 
     References
     ----------
-    Bauschke and Combettes (2017), Proposition 26.13. Giselsson (2017); Giselsson and Boyd (2017).
+    Giselsson (2017), Tight global linear convergence rate bounds for Douglas-Rachford splitting. Giselsson and Boyd (2017).
 
     Examples
     --------
@@ -82,11 +82,8 @@ class PeacemanRachford(Algorithm):
         proven = guarantee(A.constants, B.constants)
         if isinstance(proven, Missing):
             self.refuse(proven)
-        step = self.step_size
-        if step is None and proven.squared_contraction is None:
-            step = reciprocal_lipschitz(A, B)
-        remarks = notes(A.constants, B.constants)
-        return Terms(A, B, proven.resolve(step, self.name), 2.0, proven, both_constants(A, B), remarks)
+        step, remarks = proven.resolve(self.step_size, self.name), notes(A.constants, B.constants)
+        return Terms(A, B, step, 2.0, proven, both_constants(A, B), remarks)
 
     def init(self, terms: Terms, x0: Array) -> State:
         return reflected.init(x0)
