@@ -215,9 +215,7 @@ class GroupL2Ball(Function):
         return arrays.indicator(distance, x, self.batch_ndim)
 
     def prox(self, x: Array, step: float = 1.0) -> Array:
-        size = group_size(x, GroupL2(axis=self.axis, batch_ndim=self.batch_ndim)._axes(x))
-        tiny = float(arrays.namespace(x).finfo(x.dtype).smallest_normal)
-        return x * (self.radius / arrays.clip(size, max(float(self.radius), tiny), None))
+        return arrays.ball_projection(x, self.radius, GroupL2(axis=self.axis, batch_ndim=self.batch_ndim)._axes(x))
 
     def conjugate(self) -> Function:
         return GroupL2(self.radius, self.axis, batch_ndim=self.batch_ndim)

@@ -221,13 +221,8 @@ class L2Ball(Function):
         return arrays.indicator(arrays.namespace(x).abs(x - self.prox(x)), x, self.batch_ndim)
 
     def prox(self, x: Array, step: float = 1.0) -> Array:
-        xp = arrays.namespace(x)
         offset = x if self.center is None else x - self.center
-        axes = tuple(range(self.batch_ndim, x.ndim))
-        magnitude = xp.abs(offset)
-        size = xp.sqrt(xp.sum(magnitude * magnitude, axis=axes, keepdims=True)) if axes else magnitude
-        tiny = float(xp.finfo(x.dtype).smallest_normal)
-        inside = offset * (self.radius / arrays.clip(size, max(self.radius, tiny), None))
+        inside = arrays.ball_projection(offset, self.radius, tuple(range(self.batch_ndim, x.ndim)))
         return inside if self.center is None else self.center + inside
 
     def value_formula(self, x: str) -> str:
