@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import monops
 
 project = "monops"
@@ -39,13 +41,13 @@ sphinx_gallery_conf = {
 
 
 def plain_mathematics(app, what, name, obj, options, lines):
-    """Docstrings write |x| and K*y in plain text: escape both outside literals and doctests."""
+    """Docstrings write |x| and K*y in plain text: escape both outside literals and doctests, not **bold**."""
     doctest = False
     for number, line in enumerate(lines):
         doctest = line.lstrip().startswith(">>>") or (doctest and bool(line.strip()))
         if not doctest:
             parts = line.split("``")
-            parts[::2] = [part.replace("|", r"\|").replace("*", r"\*") for part in parts[::2]]
+            parts[::2] = [re.sub(r"\||(?<!\*)\*(?!\*)", r"\\\g<0>", part) for part in parts[::2]]
             lines[number] = "``".join(parts)
 
 
