@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import math
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from types import ModuleType
 from typing import Any
@@ -245,6 +246,51 @@ def indicator(distance: Array, x: Array, batch_ndim: int) -> Array:
     worst = xp.max(xp.reshape(distance, flat), axis=-1)
     inside = worst <= 8 * epsilon(x) * clip(scale, 1.0, None)
     return xp.where(inside, xp.zeros_like(scale), xp.zeros_like(scale) + math.inf)
+
+
+# ---- automatic differentiation ---------------------------------------------------------------------
+
+
+def tracks_gradient(*values: Any) -> bool:
+    """Whether torch or JAX is recording derivatives with respect to one of the arrays."""
+    jax = sys.modules.get("jax")
+    for value in values:
+        for leaf in leaves(value):
+            if getattr(leaf, "requires_grad", False) or (jax is not None and isinstance(leaf, jax.core.Tracer)):
+                return True
+    return False
+
+
+def detach(value: Any) -> Any:
+    """The same numbers, cut off from the record of derivatives; anything but a recorded array is handed through."""
+    if not tracks_gradient(value):
+        return value
+    jax = sys.modules.get("jax")
+
+    def cut(leaf: Array) -> Array:
+        if hasattr(leaf, "detach"):
+            return leaf.detach()
+        return leaf if jax is None else jax.lax.stop_gradient(leaf)
+
+    return tree_map(cut, value)
+
+
+def holds_everywhere(condition: Array) -> bool:
+    """Whether a Boolean array is true throughout, so that a loop may end early; False where its values cannot be read yet."""
+    jax = sys.modules.get("jax")
+    if jax is not None and isinstance(condition, jax.core.Tracer):
+        return False
+    return bool(namespace(condition).all(condition))
+
+
+def reduce_to(x: Array, shape: tuple[int, ...]) -> Array:
+    """Sum of ``x`` over the axes that broadcasting ``shape`` to the shape of ``x`` repeats: the adjoint of broadcasting."""
+    xp = namespace(x)
+    extra = x.ndim - len(shape)
+    if extra:
+        x = xp.sum(x, axis=tuple(range(extra)))
+    repeated = tuple(axis for axis, size in enumerate(shape) if size == 1 and x.shape[axis] != 1)
+    return xp.sum(x, axis=repeated, keepdims=True) if repeated else x
 
 
 # ---- the border between device and host -----------------------------------------------------------

@@ -45,3 +45,7 @@ class NotConvergedWarning(UserWarning):
 
 class EstimatedConstantWarning(UserWarning):
     """A constant was estimated, not proven; the guarantee holds only if the estimate does."""
+
+
+class InexactProxWarning(UserWarning):
+    """An iterative prox ended at its iteration limit; the warning states the certified error that it reached."""

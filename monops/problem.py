@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, reduce
 from typing import Any, Self, final
@@ -59,16 +59,25 @@ class Summand(ABC):
 
     def batched(self, batch_ndim: int) -> Self:
         """The same object, reading the first ``batch_ndim`` axes of every array as independent rows."""
+        return self._rebuilt("batch_ndim", lambda current: batch_ndim)
+
+    def with_tolerance(self, tolerance: float) -> Self:
+        """The same object, with every iterative prox in it that was given no tolerance of its own run to this one."""
+        return self._rebuilt("tolerance", lambda current: tolerance if current is None else current)
+
+    def _rebuilt(self, name: str, value_of: Callable[[Any], Any]) -> Self:
+        """The same object with the field ``name`` of it and of every summand inside it replaced."""
         changes: dict[str, Any] = {}
         for field in dataclasses.fields(self):  # type: ignore[arg-type]
             value = getattr(self, field.name)
-            if field.name == "batch_ndim":
-                changes[field.name] = batch_ndim
+            if field.name == name:
+                changes[field.name] = value_of(value)
             elif isinstance(value, Summand):
-                changes[field.name] = value.batched(batch_ndim)
+                changes[field.name] = value._rebuilt(name, value_of)
             elif isinstance(value, tuple) and any(isinstance(part, Summand) for part in value):
-                changes[field.name] = tuple(part.batched(batch_ndim) for part in value)
-        return dataclasses.replace(self, **changes) if changes else self  # type: ignore[type-var]
+                changes[field.name] = tuple(part._rebuilt(name, value_of) for part in value)
+        unchanged = all(changes[key] is getattr(self, key) for key in changes)
+        return self if unchanged else dataclasses.replace(self, **changes)  # type: ignore[type-var]
 
     def terms(self) -> tuple[Term, ...]:
         """The summand as terms of an inclusion; one, unless it is itself a sum."""
@@ -229,6 +238,11 @@ class Inclusion:
     def batched(self, batch_ndim: int) -> Inclusion:
         """The same problem for arrays whose first ``batch_ndim`` axes are independent rows."""
         return Inclusion(tuple(Term(term.summand.batched(batch_ndim), term.map) for term in self.terms), batch_ndim)
+
+    def with_tolerance(self, tolerance: float) -> Inclusion:
+        """The same problem, with every iterative prox that was given no tolerance of its own run to this one."""
+        terms = tuple(Term(term.summand.with_tolerance(tolerance), term.map) for term in self.terms)
+        return Inclusion(terms, self.batch_ndim)
 
     def named_arrays(self) -> Iterator[tuple[str, Array]]:
         """All data arrays with readable names."""

@@ -1,4 +1,4 @@
-"""Instances of every public function, operator and linear map; a walking test fails when one is missing.
+"""Instances of every public operator and linear map; a walking test fails when one is missing (functions: walk.py).
 
 An entry builds the object through ``a(host) -> array`` and says where it lives: shape of x (or shapes of blocks).
 """
@@ -34,39 +34,10 @@ A = rng(0).standard_normal((6, 4))
 WIDE = rng(1).standard_normal((3, 5))
 P = rng(2).standard_normal((4, 4))
 P = P.T @ P + 0.2 * np.eye(4)
-LABELS = np.array([1.0, -1.0, 1.0, 1.0, -1.0])
 IMAGINARY = (1 - 0.3**2) ** 0.5
 EXTREMAL = np.array([[0.3, -IMAGINARY], [IMAGINARY, 0.3]])  # 0.3-strongly monotone, 1-Lipschitz, attains every rate
 ROTATION = np.array([[0.0, -1.0], [1.0, 0.0]])
 f, o, m = functions, operators, linear
-
-FUNCTIONS = (
-    Instance(f.L1Norm, lambda a: f.L1Norm(0.7), (5,)),
-    Instance(f.L1Norm, lambda a: f.L1Norm(a(np.array([0.0, 0.5, 1.0, 2.0, 3.0]))), (5,)),
-    Instance(f.L2Norm, lambda a: f.L2Norm(1.3), (5,)),
-    Instance(f.GroupL2, lambda a: f.GroupL2(0.8, axis=0), (2, 4)),
-    Instance(f.GroupL2Ball, lambda a: f.GroupL2Ball(0.8, axis=0), (2, 4)),
-    Instance(f.SquaredL2, lambda a: f.SquaredL2(2.5), (5,)),
-    Instance(f.Zero, lambda a: f.Zero(), (5,)),
-    Instance(f.Box, lambda a: f.Box(-0.5, 1.0), (5,)),
-    Instance(f.Box, lambda a: f.Box(a(-np.arange(5.0)), np.inf), (5,)),
-    Instance(f.BoxSupport, lambda a: f.BoxSupport(-0.5, 1.0), (5,)),
-    Instance(f.NonNegative, lambda a: f.NonNegative(), (5,)),
-    Instance(f.Simplex, lambda a: f.Simplex(2.0), (5,)),
-    Instance(f.L2Ball, lambda a: f.L2Ball(0.9), (5,)),
-    Instance(f.L2Ball, lambda a: f.L2Ball(0.9, a(np.ones(5))), (5,)),
-    Instance(f.LeastSquares, lambda a: f.LeastSquares(a(A), a(np.ones(6))), (4,)),
-    Instance(f.LeastSquares, lambda a: f.LeastSquares(a(WIDE), a(np.ones(3))), (5,)),
-    Instance(f.Quadratic, lambda a: f.Quadratic(a(P), a(np.ones(4))), (4,)),
-    Instance(f.LogisticLoss, lambda a: f.LogisticLoss(a(LABELS)), (5,)),
-    Instance(f.Huber, lambda a: f.Huber(0.6, 1.4), (5,)),
-    Instance(f.Tanh, lambda a: f.Tanh(), (5,)),
-    Instance(f.Scaling, lambda a: 2.0 * f.Huber(0.6), (5,)),
-    Instance(f.Translation, lambda a: f.L1Norm().translate(a(np.arange(5.0))), (5,)),
-    Instance(f.Conjugate, lambda a: f.Huber(0.6).conjugate(), (5,)),
-    Instance(f.SeparableSum, lambda a: f.SeparableSum((f.L1Norm(), f.SquaredL2(2.0))), ((3,), (2,))),
-    Instance(f.MoreauEnvelope, lambda a: f.MoreauEnvelope(f.L1Norm(), 0.5), (5,)),
-)
 
 OPERATORS = (
     Instance(o.Affine, lambda a: o.Affine(a(EXTREMAL), a(np.ones(2))), (2,)),

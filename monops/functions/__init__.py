@@ -1,33 +1,79 @@
-"""Closed convex functions: value, prox, gradient, conjugate, derivative of the prox, constants."""
+"""Closed convex functions, and nonconvex ones marked so: value, prox, gradient, conjugate, derivatives, constants.
 
-from monops.functions.activations import Tanh
-from monops.functions.calculus import MoreauEnvelope, SeparableSum
-from monops.functions.function import Conjugate, Function, Scaling, Translation
-from monops.functions.losses import Huber, LeastSquares, LogisticLoss, Quadratic
-from monops.functions.norms import GroupL2, GroupL2Ball, L1Norm, L2Norm, SquaredL2, Zero
-from monops.functions.sets import Box, BoxSupport, L2Ball, NonNegative, Simplex
+Each family module lists its classes in ``__all__``; they are gathered here, so that a new function touches one file.
+"""
 
-__all__ = [
-    "Box",
-    "BoxSupport",
-    "Conjugate",
-    "Function",
-    "GroupL2",
-    "GroupL2Ball",
-    "Huber",
-    "L1Norm",
-    "L2Ball",
-    "L2Norm",
-    "LeastSquares",
-    "LogisticLoss",
-    "MoreauEnvelope",
-    "NonNegative",
-    "Quadratic",
-    "Scaling",
-    "SeparableSum",
-    "Simplex",
-    "SquaredL2",
-    "Tanh",
-    "Translation",
-    "Zero",
-]
+from monops.functions import (
+    activations,
+    blocks,
+    cones,
+    divergences,
+    duality,
+    entropies,
+    epigraphs,
+    groups,
+    hinge,
+    intersections,
+    likelihoods,
+    losses,
+    nonconvex,
+    nonconvex_sets,
+    norms,
+    order,
+    perspectives,
+    polyhedra,
+    robust,
+    scaling,
+    sets,
+    spectral,
+    variation,
+)
+from monops.functions.activations import *  # noqa: F403
+from monops.functions.blocks import *  # noqa: F403
+from monops.functions.cones import *  # noqa: F403
+from monops.functions.divergences import *  # noqa: F403
+from monops.functions.duality import *  # noqa: F403
+from monops.functions.entropies import *  # noqa: F403
+from monops.functions.epigraphs import *  # noqa: F403
+from monops.functions.function import Function, Zero
+from monops.functions.groups import *  # noqa: F403
+from monops.functions.hinge import *  # noqa: F403
+from monops.functions.intersections import *  # noqa: F403
+from monops.functions.likelihoods import *  # noqa: F403
+from monops.functions.losses import *  # noqa: F403
+from monops.functions.nonconvex import *  # noqa: F403
+from monops.functions.nonconvex_sets import *  # noqa: F403
+from monops.functions.norms import *  # noqa: F403
+from monops.functions.order import *  # noqa: F403
+from monops.functions.perspectives import *  # noqa: F403
+from monops.functions.polyhedra import *  # noqa: F403
+from monops.functions.robust import *  # noqa: F403
+from monops.functions.scaling import *  # noqa: F403
+from monops.functions.sets import *  # noqa: F403
+from monops.functions.spectral import *  # noqa: F403
+from monops.functions.variation import *  # noqa: F403
+
+__all__ = ["Function", "Zero"]
+__all__ += activations.__all__
+__all__ += blocks.__all__
+__all__ += cones.__all__
+__all__ += divergences.__all__
+__all__ += duality.__all__
+__all__ += entropies.__all__
+__all__ += epigraphs.__all__
+__all__ += groups.__all__
+__all__ += hinge.__all__
+__all__ += intersections.__all__
+__all__ += likelihoods.__all__
+__all__ += losses.__all__
+__all__ += nonconvex.__all__
+__all__ += nonconvex_sets.__all__
+__all__ += norms.__all__
+__all__ += order.__all__
+__all__ += perspectives.__all__
+__all__ += polyhedra.__all__
+__all__ += robust.__all__
+__all__ += scaling.__all__
+__all__ += sets.__all__
+__all__ += spectral.__all__
+__all__ += variation.__all__

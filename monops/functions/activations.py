@@ -15,6 +15,10 @@ from monops.arrays import Array
 from monops.functions.function import Function
 from monops.linear import Diagonal, LinearMap
 
+__all__ = [
+    "Tanh",
+]
+
 NEWTON_STEPS = 30  # a step of 10^4 needs 20
 
 

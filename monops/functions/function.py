@@ -2,17 +2,34 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, final
+from typing import Any, NamedTuple, Self, final
 
 from monops import arrays, constants
 from monops.arrays import Array
-from monops.constants import Constants
+from monops.constants import Constants, Known
 from monops.errors import CapabilityError, DataError
-from monops.linear import LinearMap, as_linear_map
+from monops.functions.sample import Sample
+from monops.linear import Diagonal, LinearMap, as_linear_map
 from monops.problem import Inclusion, Summand, Term
+
+
+def check_step(step: Any) -> None:
+    """Raise DataError for a step that is a number but not positive and finite."""
+    if isinstance(step, (int, float)) and not 0 < step < math.inf:
+        raise DataError(f"step={step!r} must be a finite number > 0: the prox minimises f(y) + |y - x|^2/(2 step)")
+
+
+class ProxCotangents(NamedTuple):
+    """What `Function.prox_vjp` returns: the gradients with respect to x, to the step, and to each parameter by name."""
+
+    x: Array
+    step: Array
+    parameters: dict[str, Array]
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,7 +37,8 @@ class Function(Summand):
     """A closed, convex, proper function f; in an inclusion it stands for its subdifferential.
 
     A subclass implements what is closed-form: ``__call__`` (value), ``prox``, ``gradient``, ``conjugate``,
-    ``prox_derivative``, and ``constants`` (mu: strong convexity, L: Lipschitz constant of the gradient).
+    ``prox_derivative`` and ``prox_parameter_derivatives``, ``constants`` (mu: strong convexity, L: Lipschitz constant of the
+    gradient), ``value_lipschitz``, ``domain``, and ``samples`` (instances that tests, docs and benchmarks walk over).
 
     Parameters
     ----------
@@ -34,6 +52,28 @@ class Function(Summand):
     @cached_property
     def constants(self) -> Constants:
         return Constants(cyclic=True)
+
+    @classmethod
+    def samples(cls) -> tuple[Sample, ...]:
+        """Instances, extremal ones first, on which tests, documentation and benchmarks exercise the class."""
+        return ()
+
+    @property
+    def is_convex(self) -> bool:
+        """Whether f is convex; methods refuse a nonconvex function by its name."""
+        return True
+
+    @property
+    def value_lipschitz(self) -> Known | None:
+        """A number G with |f(x) - f(y)| <= G |x - y| on the domain, with provenance; None where none is finite or known."""
+        return None
+
+    @property
+    def domain(self) -> Function | None:
+        """Indicator of the closure of {x : f(x) < infinity}; `Zero` where f is finite everywhere, None where unknown."""
+        if self.is_indicator:
+            return self
+        return Zero(batch_ndim=self.batch_ndim) if self.has_gradient or self.value_lipschitz is not None else None
 
     @property
     def has_value(self) -> bool:
@@ -72,11 +112,85 @@ class Function(Summand):
 
     def conjugate(self) -> Function:
         """The convex conjugate f*(y) = sup_x <x, y> - f(x)."""
+        from monops.functions.duality import Conjugate  # wrappers are functions: imported where they are made
+
         return Conjugate(self, batch_ndim=self.batch_ndim)
 
     def prox_derivative(self, x: Array, step: float = 1.0) -> LinearMap:
         """An element of the generalised (Clarke) Jacobian of the prox at x, as a structured linear map."""
         raise CapabilityError(f"the derivative of the prox of {type(self).__name__} is not closed-form")
+
+    def prox_parameter_derivatives(self, x: Array, step: float = 1.0) -> dict[str, LinearMap]:
+        """For each differentiable data field, by name, the derivative of the prox at x with respect to it.
+
+        The map takes a perturbation of the field (its shape, ``()`` for a number) to the perturbation of the prox.
+        """
+        return {}
+
+    def prox_jvp(
+        self,
+        x: Array,
+        step: float = 1.0,
+        *,
+        dx: Array | None = None,
+        dstep: Any = None,
+        dparameters: Mapping[str, Any] | None = None,
+    ) -> Array:
+        """Directional derivative of the prox when x, the step and parameters move by the given amounts together.
+
+        J dx - J u dstep + sum of D_name dparameters[name], with J = ``prox_derivative``, u = (x - prox(x))/step, and D =
+        ``prox_parameter_derivatives``. The second term is the resolvent identity prox_a(x) = prox_b(b/a x + (1 - b/a)
+        prox_a(x)), differentiated at a = b (Bauschke and Combettes 2017, Prop. 23.31).
+        """
+        jacobian = self.prox_derivative(x, step)
+        total = 0.0 * x if dx is None else jacobian.apply(dx)
+        if dstep is not None:
+            total = total - jacobian.apply((x - self.prox(x, step)) / step) * dstep
+        if dparameters:
+            maps = self.prox_parameter_derivatives(x, step)
+            for name, change in dparameters.items():
+                if name not in maps:
+                    raise CapabilityError(
+                        f"the prox of {type(self).__name__} has no derivative in {name!r}; there is one in: "
+                        f"{', '.join(maps) or 'no parameter'}"
+                    )
+                total = total + maps[name].apply(change)
+        return total
+
+    def prox_vjp(self, x: Array, cotangent: Array, step: float = 1.0) -> ProxCotangents:
+        """Gradients of <cotangent, prox(x, step)> with respect to x, to the step and to every parameter: the adjoint of
+        ``prox_jvp``.
+        """
+        back = self.prox_derivative(x, step).adjoint(cotangent)
+        in_step = -arrays.inner((x - self.prox(x, step)) / step, back)
+        maps = self.prox_parameter_derivatives(x, step)
+        return ProxCotangents(back, in_step, {name: part.adjoint(cotangent) for name, part in maps.items()})
+
+    def with_derivative(self, x: Array, step: Any, point: Array) -> Array:
+        """``point`` = prox(x, step), found without a record of derivatives, with the derivative of the prox attached to it.
+
+        For proxes that come from loops, sorts or the host. Where torch or JAX records, the answer is point + J (x - x0) - J u
+        (step - step0) + ... with x0, step0 the same numbers cut off: its value is ``point``, its derivative the exact one.
+        """
+        still = self.detached()
+        if still is self and not arrays.tracks_gradient(x, step):
+            return point
+        x0, step0, point = arrays.detach(x), arrays.detach(step), arrays.detach(point)
+        jacobian = still.prox_derivative(x0, step0)
+        result = point + jacobian.apply(x - x0)
+        if arrays.tracks_gradient(step):
+            result = result - jacobian.apply((x0 - point) / step0) * (step - step0)
+        if still is not self:
+            for name, part in still.prox_parameter_derivatives(x0, step0).items():
+                if arrays.tracks_gradient(getattr(self, name)):
+                    result = result + part.apply(getattr(self, name) - getattr(still, name))
+        return result
+
+    def detached(self) -> Self:
+        """The same function with its data cut off from the record of derivatives; itself when nothing is recorded."""
+        data = {entry.name: getattr(self, entry.name) for entry in dataclasses.fields(self)}
+        recorded = {name: arrays.detach(value) for name, value in data.items() if arrays.tracks_gradient(value)}
+        return dataclasses.replace(self, **recorded) if recorded else self
 
     def value_formula(self, x: str) -> str:
         """The value as mathematics, for example ``|x|_1``."""
@@ -84,6 +198,8 @@ class Function(Summand):
 
     def translate(self, shift: Array) -> Function:
         """x -> f(x - shift)."""
+        from monops.functions.scaling import Translation
+
         return Translation(self, shift, batch_ndim=self.batch_ndim)
 
     # ---- the function as an operator: its subdifferential -----------------------------------------
@@ -115,6 +231,8 @@ class Function(Summand):
         factor = float(factor)
         if not factor >= 0 or factor == math.inf:
             raise DataError(f"{factor:g} * {type(self).__name__} is not convex: the factor must be finite and at least 0")
+        from monops.functions.scaling import Scaling
+
         return Scaling(self, factor, batch_ndim=self.batch_ndim)
 
     __rmul__ = __mul__
@@ -134,129 +252,53 @@ class Function(Summand):
 
 @final
 @dataclass(frozen=True, eq=False)
-class Scaling(Function):
-    """x -> factor f(x), factor >= 0; prox_{step (factor f)} = prox_{(step factor) f}."""
+class Zero(Function):
+    """f = 0; its prox is the identity.
 
-    function: Function
-    factor: float
+    Notes
+    -----
+    prox: x. **Domain** everything. **Constants** mu = L = 0. **Cost** none. **Derivative** of the prox: the identity.
 
-    @cached_property
-    def constants(self) -> Constants:
-        return constants.scale(self.function.constants, self.factor)
+    References
+    ----------
+    Bauschke and Combettes (2017), chapter 24.
 
-    @property
-    def input_shape(self) -> Any:
-        return self.function.input_shape
-
-    @property
-    def has_value(self) -> bool:
-        return self.function.has_value
-
-    @property
-    def has_prox(self) -> bool:
-        return self.function.has_prox
-
-    @property
-    def has_gradient(self) -> bool:
-        return self.function.has_gradient
-
-    def __call__(self, x: Array) -> Array:
-        return self.factor * self.function(x) if self.factor > 0 else 0.0 * arrays.row_sum(abs(x), self.batch_ndim)
-
-    def prox(self, x: Array, step: float = 1.0) -> Array:
-        return self.function.prox(x, step * self.factor) if self.factor > 0 else x
-
-    def gradient(self, x: Array) -> Array:
-        return self.factor * self.function.gradient(x)
-
-    def prox_derivative(self, x: Array, step: float = 1.0) -> LinearMap:
-        return self.function.prox_derivative(x, step * self.factor)
-
-    def value_formula(self, x: str) -> str:
-        return f"{self.factor:g} {self.function.value_formula(x)}"
-
-
-@final
-@dataclass(frozen=True, eq=False)
-class Translation(Function):
-    """x -> f(x - shift); the prox is shift + prox_f(x - shift). Without batch axes the shift has the shape of x."""
-
-    function: Function
-    shift: Array
-
-    @cached_property
-    def constants(self) -> Constants:
-        return constants.shift(self.function.constants)
-
-    @property
-    def input_shape(self) -> Any:
-        if self.function.input_shape is not None or self.batch_ndim:
-            return self.function.input_shape
-        return tuple(int(n) for n in self.shift.shape)
-
-    @property
-    def has_value(self) -> bool:
-        return self.function.has_value
-
-    @property
-    def has_prox(self) -> bool:
-        return self.function.has_prox
-
-    @property
-    def has_gradient(self) -> bool:
-        return self.function.has_gradient
-
-    def __call__(self, x: Array) -> Array:
-        return self.function(x - self.shift)
-
-    def prox(self, x: Array, step: float = 1.0) -> Array:
-        return self.shift + self.function.prox(x - self.shift, step)
-
-    def gradient(self, x: Array) -> Array:
-        return self.function.gradient(x - self.shift)
-
-    def prox_derivative(self, x: Array, step: float = 1.0) -> LinearMap:
-        return self.function.prox_derivative(x - self.shift, step)
-
-    def value_formula(self, x: str) -> str:
-        return self.function.value_formula(f"{x} - a" if len(x) <= 2 else f"({x} - a)")
-
-
-@final
-@dataclass(frozen=True, eq=False)
-class Conjugate(Function):
-    """f*(y) = sup_x <x, y> - f(x), by Moreau's identity: prox_{s f*}(y) = y - s prox_{f/s}(y/s) (Moreau 1965).
-
-    The value is not closed-form in general: functions whose conjugate has one return their own class from ``conjugate``.
+    Examples
+    --------
+    >>> import numpy as np
+    >>> Zero().prox(np.array([8.0]))
+    array([8.])
     """
 
-    function: Function
+    @classmethod
+    def samples(cls) -> tuple[Sample, ...]:
+        return (Sample(lambda a: cls(), (5,), lambda cp, y: 0.0),)
 
     @cached_property
     def constants(self) -> Constants:
-        return constants.inverse(self.function.constants)
+        return constants.ZERO
 
     @property
-    def input_shape(self) -> Any:
-        return self.function.input_shape
+    def value_lipschitz(self) -> Known:
+        return Known(0.0, "computed: the zero function")
 
-    @property
-    def has_value(self) -> bool:
-        return False
-
-    @property
-    def has_prox(self) -> bool:
-        return self.function.has_prox
-
-    @property
-    def has_gradient(self) -> bool:
-        return False
+    def __call__(self, x: Array) -> Array:
+        return 0.0 * arrays.norm(x, self.batch_ndim)
 
     def prox(self, x: Array, step: float = 1.0) -> Array:
-        return x - step * self.function.prox(x / step, 1.0 / step)
+        check_step(step)
+        return x
+
+    def gradient(self, x: Array) -> Array:
+        return 0.0 * x
 
     def conjugate(self) -> Function:
-        return self.function
+        from monops.functions.sets import Box  # sets are functions: the one import that cannot stand above
+
+        return Box(0.0, 0.0, batch_ndim=self.batch_ndim)
+
+    def prox_derivative(self, x: Array, step: float = 1.0) -> LinearMap:
+        return Diagonal(arrays.namespace(x).ones_like(x))
 
     def value_formula(self, x: str) -> str:
-        return f"({self.function.value_formula('.')})*({x})"
+        return "0"

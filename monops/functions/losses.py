@@ -14,6 +14,13 @@ from monops.errors import DataError, ShapeError
 from monops.functions.function import Function
 from monops.linear import Diagonal, LinearMap, as_linear_map
 
+__all__ = [
+    "Huber",
+    "LeastSquares",
+    "LogisticLoss",
+    "Quadratic",
+]
+
 NEWTON_STEPS = 60  # safeguarded: Newton inside a bracket that halves; 60 halvings exhaust float64
 
 

@@ -9,11 +9,21 @@ from typing import Any, final
 
 from monops import arrays
 from monops.arrays import Array
-from monops.constants import ZERO, Constants
+from monops.constants import Constants
 from monops.errors import DataError
 from monops.functions.function import Function
+from monops.functions.sample import Sample
+from monops.functions.separable import Separable
 from monops.functions.sets import Box, L2Ball
 from monops.linear import Diagonal, LinearMap
+
+__all__ = [
+    "GroupL2",
+    "GroupL2Ball",
+    "L1Norm",
+    "L2Norm",
+    "SquaredL2",
+]
 
 
 def check_weight(owner: str, weight: Any) -> None:
@@ -28,7 +38,7 @@ def check_weight(owner: str, weight: Any) -> None:
 
 @final
 @dataclass(frozen=True, eq=False)
-class L1Norm(Function):
+class L1Norm(Separable):
     """f(x) = sum_i weight_i |x_i|.
 
     Parameters
@@ -38,8 +48,9 @@ class L1Norm(Function):
 
     Notes
     -----
-    prox: soft-thresholding, sign(x_i) max(|x_i| - step weight_i, 0); also for complex x. Domain: everything.
-    **Constants** mu = 0. **Cost** one pass. **Derivative** of the prox: 1 where |x_i| > step weight_i, else 0 (0 at the kink).
+    prox: sign(x_i) max(|x_i| - step weight_i, 0), soft-thresholding; also for complex x. **Domain** everything.
+    **Constants** mu = 0, not smooth; f is |weight|_2-Lipschitz. **Cost** one pass. **Derivative** of the prox: 1 where
+    |x_i| > step weight_i, else 0 (0 at the kink).
 
     References
     ----------
@@ -57,18 +68,33 @@ class L1Norm(Function):
     def __post_init__(self) -> None:
         check_weight("L1Norm", self.weight)
 
-    def __call__(self, x: Array) -> Array:
-        return arrays.row_sum(self.weight * arrays.namespace(x).abs(x), self.batch_ndim)
+    @classmethod
+    def samples(cls) -> tuple[Sample, ...]:
+        return (
+            Sample(lambda a: cls(0.7), (5,), is_complex=True),
+            Sample(lambda a: cls(a([0.25, 0.5, 1.0, 2.0, 3.0])), (5,)),
+        )
 
-    def prox(self, x: Array, step: float = 1.0) -> Array:
+    def entry_value(self, x: Array) -> Array:
+        return self.weight * arrays.namespace(x).abs(x)
+
+    def entry_subdifferential(self, x: Array) -> tuple[Array, Array]:
+        xp = arrays.namespace(x)
+        weight = self.weight * xp.ones_like(x)
+        return xp.where(x > 0, weight, -weight), xp.where(x < 0, -weight, weight)
+
+    def entry_prox(self, x: Array, step: Any) -> Array:
         return arrays.soft_threshold(x, step * self.weight)
+
+    def entry_prox_derivative(self, x: Array, p: Array, step: Any) -> Array:
+        xp = arrays.namespace(x)
+        return xp.astype(xp.abs(x) > step * self.weight, x.dtype)
+
+    def entry_parameter_slopes(self, p: Array) -> dict[str, Array]:
+        return {"weight": arrays.namespace(p).sign(p)}
 
     def conjugate(self) -> Function:
         return Box(-1.0 * self.weight, 1.0 * self.weight, batch_ndim=self.batch_ndim)
-
-    def prox_derivative(self, x: Array, step: float = 1.0) -> LinearMap:
-        xp = arrays.namespace(x)
-        return Diagonal(xp.astype(xp.abs(x) > step * self.weight, x.dtype))
 
     def value_formula(self, x: str) -> str:
         if arrays.is_array(self.weight):
@@ -269,38 +295,3 @@ class SquaredL2(Function):
 
     def value_formula(self, x: str) -> str:
         return f"1/2 |{x}|^2" if self.weight == 1 else f"{self.weight:g}/2 |{x}|^2"
-
-
-@final
-@dataclass(frozen=True, eq=False)
-class Zero(Function):
-    """f = 0; its prox is the identity.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> Zero().prox(np.array([8.0]))
-    array([8.])
-    """
-
-    @cached_property
-    def constants(self) -> Constants:
-        return ZERO
-
-    def __call__(self, x: Array) -> Array:
-        return 0.0 * arrays.norm(x, self.batch_ndim)
-
-    def prox(self, x: Array, step: float = 1.0) -> Array:
-        return x
-
-    def gradient(self, x: Array) -> Array:
-        return 0.0 * x
-
-    def conjugate(self) -> Function:
-        return Box(0.0, 0.0, batch_ndim=self.batch_ndim)
-
-    def prox_derivative(self, x: Array, step: float = 1.0) -> LinearMap:
-        return Diagonal(arrays.namespace(x).ones_like(x))
-
-    def value_formula(self, x: str) -> str:
-        return "0"

@@ -10,12 +10,22 @@ from monops import arrays
 from monops.arrays import Array
 from monops.errors import DataError
 from monops.functions.function import Function
-from monops.linear import Diagonal, LinearMap
+from monops.functions.sample import Sample
+from monops.functions.separable import Separable, shape_of
+from monops.linear import BroadcastMap, Diagonal, LinearMap
+
+__all__ = [
+    "Box",
+    "BoxSupport",
+    "L2Ball",
+    "NonNegative",
+    "Simplex",
+]
 
 
 @final
 @dataclass(frozen=True, eq=False)
-class Box(Function):
+class Box(Separable):
     """Indicator of {x : lower <= x <= upper}, entry by entry; bounds may be infinite.
 
     Parameters
@@ -25,8 +35,12 @@ class Box(Function):
 
     Notes
     -----
-    Projection: clip. A value counts as inside when it is within 8 epsilon max(1, |x|) of the set. **Constants** mu = 0.
-    **Derivative** of the projection: 1 strictly inside, else 0.
+    prox: clip(x, lower, upper). A value counts as inside when it is within 8 epsilon max(1, |x|) of the set. **Domain** the
+    box. **Constants** mu = 0. **Cost** one pass. **Derivative** of the prox: 1 strictly inside, else 0 (0 at the kinks).
+
+    References
+    ----------
+    Bauschke and Combettes (2017), Prop. 29.15.
 
     Examples
     --------
@@ -48,21 +62,47 @@ class Box(Function):
                 f"Box: lower exceeds upper ({self.lower!r} > {self.upper!r}): the set is empty; exchange the bounds"
             )
 
+    @classmethod
+    def samples(cls) -> tuple[Sample, ...]:
+        return (
+            Sample(lambda a: cls(-0.5, 1.0), (5,)),
+            Sample(lambda a: cls(a([0.0, -1.0, -2.0, -3.0, -4.0]), math.inf), (5,)),
+        )
+
     @property
     def is_indicator(self) -> bool:
         return True
 
-    def __call__(self, x: Array) -> Array:
-        return arrays.indicator(arrays.namespace(x).abs(x - self.prox(x)), x, self.batch_ndim)
+    @property
+    def interval(self) -> tuple[Any, Any]:
+        return self.lower, self.upper
 
-    def prox(self, x: Array, step: float = 1.0) -> Array:
+    def entry_value(self, x: Array) -> Array:
+        xp = arrays.namespace(x)
+        slack = 8 * arrays.epsilon(x) * arrays.clip(xp.abs(x), 1.0, None)
+        return xp.where((x >= self.lower - slack) & (x <= self.upper + slack), xp.zeros_like(x), xp.zeros_like(x) + math.inf)
+
+    def entry_subdifferential(self, x: Array) -> tuple[Array, Array]:
+        xp = arrays.namespace(x)
+        zero = xp.zeros_like(x)
+        return xp.where(x <= self.lower, zero - math.inf, zero), xp.where(x >= self.upper, zero + math.inf, zero)
+
+    def entry_prox(self, x: Array, step: Any) -> Array:
         return arrays.clip(x, _bound(self.lower, -math.inf), _bound(self.upper, math.inf))
+
+    def entry_prox_derivative(self, x: Array, p: Array, step: Any) -> Array:
+        return arrays.namespace(x).astype((x > self.lower) & (x < self.upper), x.dtype)
+
+    def prox_parameter_derivatives(self, x: Array, step: float = 1.0) -> dict[str, LinearMap]:
+        xp = arrays.namespace(x)
+        at_lower, at_upper = xp.astype(x < self.lower, x.dtype), xp.astype(x > self.upper, x.dtype)
+        return {
+            "lower": BroadcastMap(at_lower, shape_of(self.lower)),
+            "upper": BroadcastMap(at_upper, shape_of(self.upper)),
+        }
 
     def conjugate(self) -> Function:
         return BoxSupport(self.lower, self.upper, batch_ndim=self.batch_ndim)
-
-    def prox_derivative(self, x: Array, step: float = 1.0) -> LinearMap:
-        return Diagonal(arrays.namespace(x).astype((x > self.lower) & (x < self.upper), x.dtype))
 
     def value_formula(self, x: str) -> str:
         return f"i_[{_text(self.lower)}, {_text(self.upper)}]({x})"

@@ -1,0 +1,5 @@
+"""Indicators of epigraphs."""
+
+from __future__ import annotations
+
+__all__: list[str] = []
