@@ -11,7 +11,7 @@ import pytest
 from monops import arrays, errors
 from monops.functions import Function
 from monops.functions.separable import Separable
-from tests.walk import Case, every_case, every_convex_case, host, inner, size
+from tests.walk import Case, every, every_case, every_convex_case, host, inner, size
 
 
 def derivative_or_skip(f: Function, x: Any, step: float) -> Any:
@@ -57,12 +57,11 @@ def test_derivative_is_self_adjoint_with_spectrum_in_the_proven_interval(case: C
             assert inner(Ja, a) <= size(a) ** 2 / (1 + step * mu) * (1 + 1e-9) + 100 * case.sample.accuracy
 
 
-@every_case
+@every(lambda case: case.f.is_convex and isinstance(case.f, Separable))
 def test_one_sided_differences_enclose_the_derivative_at_kinks(case: Case) -> None:
     """At x = y + step v with v an end of dphi(y), y a corner of phi: the prox has a kink there."""
     f, step = case.f, 0.7
-    if not isinstance(f, Separable) or not f.is_convex:
-        pytest.skip("kinks are found for separable convex functions")
+    assert isinstance(f, Separable)
     points = f.prox(case.x(0, 3.0), step)
     with np.errstate(all="ignore"):
         lower, upper = f.entry_subdifferential(points)

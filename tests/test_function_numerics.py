@@ -10,7 +10,7 @@ import pytest
 from monops import arrays, errors
 from monops.functions.separable import Separable
 from tests.strategies import point
-from tests.walk import Case, every_case, every_convex_case, host, inner, size
+from tests.walk import Case, every, every_case, every_complex_case, every_convex_case, host, inner, size
 
 
 @every_case
@@ -125,12 +125,14 @@ def test_an_impossible_step_is_refused(case: Case, step: float) -> None:
         case.f.prox(case.x(), step)
 
 
-@every_case
+def _takes_every_shape(case: Case) -> bool:
+    """Separable functions with scalar data; the others keep to the shape of their data."""
+    return isinstance(case.f, Separable) and not any(arrays.is_array(value) for value in vars(case.f).values())
+
+
+@every(_takes_every_shape)
 def test_empty_and_size_one_inputs(case: Case) -> None:
-    """Separable functions with scalar data take every shape; the others keep to the shape of their data."""
     f = case.f
-    if not isinstance(f, Separable) or any(arrays.is_array(value) for value in vars(f).values()):
-        pytest.skip("the data fix the shape")
     for shape in ((0,), (1,), (), (2, 0), (1, 1)):
         x = np.full(shape, 0.3)
         assert f.prox(x, 0.5).shape == shape
@@ -147,11 +149,9 @@ def test_the_argument_is_not_changed(case: Case) -> None:
         np.testing.assert_array_equal(leaf, was)
 
 
-@every_case
+@every_complex_case
 def test_complex_points_satisfy_the_inclusion(case: Case) -> None:
     """f(y) >= f(p) + Re <(x - p)/step, y - p>, and a real point gives the real answer."""
-    if not case.sample.is_complex:
-        pytest.skip("real only")
     f, step = case.f, 0.8
     x = case.x(0) + 1j * case.x(1)
     p = f.prox(x, step)

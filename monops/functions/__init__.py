@@ -6,7 +6,9 @@ Each family module lists its classes in ``__all__``; they are gathered here, so 
 from monops.functions import (
     activations,
     blocks,
+    composition,
     cones,
+    distances,
     divergences,
     duality,
     entropies,
@@ -22,15 +24,19 @@ from monops.functions import (
     order,
     perspectives,
     polyhedra,
+    quadratics,
     robust,
     scaling,
     sets,
+    shifting,
     spectral,
     variation,
 )
 from monops.functions.activations import *  # noqa: F403
 from monops.functions.blocks import *  # noqa: F403
+from monops.functions.composition import *  # noqa: F403
 from monops.functions.cones import *  # noqa: F403
+from monops.functions.distances import *  # noqa: F403
 from monops.functions.divergences import *  # noqa: F403
 from monops.functions.duality import *  # noqa: F403
 from monops.functions.entropies import *  # noqa: F403
@@ -47,16 +53,20 @@ from monops.functions.norms import *  # noqa: F403
 from monops.functions.order import *  # noqa: F403
 from monops.functions.perspectives import *  # noqa: F403
 from monops.functions.polyhedra import *  # noqa: F403
+from monops.functions.quadratics import *  # noqa: F403
 from monops.functions.robust import *  # noqa: F403
 from monops.functions.scaling import *  # noqa: F403
 from monops.functions.sets import *  # noqa: F403
+from monops.functions.shifting import *  # noqa: F403
 from monops.functions.spectral import *  # noqa: F403
 from monops.functions.variation import *  # noqa: F403
 
 __all__ = ["Function", "Zero"]
 __all__ += activations.__all__
 __all__ += blocks.__all__
+__all__ += composition.__all__
 __all__ += cones.__all__
+__all__ += distances.__all__
 __all__ += divergences.__all__
 __all__ += duality.__all__
 __all__ += entropies.__all__
@@ -72,8 +82,10 @@ __all__ += norms.__all__
 __all__ += order.__all__
 __all__ += perspectives.__all__
 __all__ += polyhedra.__all__
+__all__ += quadratics.__all__
 __all__ += robust.__all__
 __all__ += scaling.__all__
 __all__ += sets.__all__
+__all__ += shifting.__all__
 __all__ += spectral.__all__
 __all__ += variation.__all__

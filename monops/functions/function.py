@@ -169,22 +169,25 @@ class Function(Summand):
     def with_derivative(self, x: Array, step: Any, point: Array) -> Array:
         """``point`` = prox(x, step), found without a record of derivatives, with the derivative of the prox attached to it.
 
-        For proxes that come from loops, sorts or the host. Where torch or JAX records, the answer is point + J (x - x0) - J u
-        (step - step0) + ... with x0, step0 the same numbers cut off: its value is ``point``, its derivative the exact one.
+        For proxes that come from loops, sorts or the host: what torch and JAX see is the exact derivative in x, in the step
+        and in the data fields that have one, and not the way to the point.
         """
         still = self.detached()
         if still is self and not arrays.tracks_gradient(x, step):
             return point
         x0, step0, point = arrays.detach(x), arrays.detach(step), arrays.detach(point)
         jacobian = still.prox_derivative(x0, step0)
-        result = point + jacobian.apply(x - x0)
+        sources = []
+        if arrays.tracks_gradient(x):
+            sources.append(arrays.Source(x, jacobian.apply, jacobian.adjoint))
         if arrays.tracks_gradient(step):
-            result = result - jacobian.apply((x0 - point) / step0) * (step - step0)
+            moved = jacobian.apply((x0 - point) / (-step0))
+            sources.append(arrays.Source(step, lambda t: moved * t, lambda h: arrays.inner(moved, h)))
         if still is not self:
             for name, part in still.prox_parameter_derivatives(x0, step0).items():
-                if arrays.tracks_gradient(getattr(self, name)):
-                    result = result + part.apply(getattr(self, name) - getattr(still, name))
-        return result
+                if arrays.tracks_gradient(getattr(self, name, None)):
+                    sources.append(arrays.Source(getattr(self, name), part.apply, part.adjoint))
+        return arrays.attach(point, sources) if sources else point
 
     def detached(self) -> Self:
         """The same function with its data cut off from the record of derivatives; itself when nothing is recorded."""
@@ -198,9 +201,39 @@ class Function(Summand):
 
     def translate(self, shift: Array) -> Function:
         """x -> f(x - shift)."""
-        from monops.functions.scaling import Translation
+        from monops.functions.shifting import Translation
 
         return Translation(self, shift, batch_ndim=self.batch_ndim)
+
+    def tilt(self, slope: Array) -> Function:
+        """x -> f(x) + <slope, x>."""
+        from monops.functions.shifting import Tilt
+
+        return Tilt(self, slope, batch_ndim=self.batch_ndim)
+
+    def add_quadratic(self, weight: float) -> Function:
+        """x -> f(x) + weight/2 |x|^2."""
+        from monops.functions.shifting import QuadraticPerturbation
+
+        return QuadraticPerturbation(self, weight, batch_ndim=self.batch_ndim)
+
+    def scale_argument(self, factor: float) -> Function:
+        """x -> f(factor x)."""
+        from monops.functions.scaling import ArgumentScaling
+
+        return ArgumentScaling(self, factor, batch_ndim=self.batch_ndim)
+
+    def envelope(self, parameter: float) -> Function:
+        """The Moreau envelope x -> min_y f(y) + |y - x|^2/(2 parameter)."""
+        from monops.functions.duality import MoreauEnvelope
+
+        return MoreauEnvelope(self, parameter, batch_ndim=self.batch_ndim)
+
+    def precompose(self, linear_map: Any) -> Function:
+        """x -> f(Kx) with a closed-form prox, for K K* = nu I, or diagonal K and separable f; refused otherwise."""
+        from monops.functions.composition import precompose
+
+        return precompose(self, linear_map)
 
     # ---- the function as an operator: its subdifferential -----------------------------------------
     @property

@@ -61,8 +61,8 @@ class Iterative(Function):
     def prox(self, x: Array, step: float = 1.0) -> Array:
         check_step(step)
         found = self.detached().prox_certified(arrays.detach(x), arrays.detach(step))
-        if not found.converged:
-            worst = float(arrays.namespace(found.error_bound).max(found.error_bound))
+        worst = 0.0 if found.converged else float(arrays.namespace(found.error_bound).max(found.error_bound))
+        if worst > 0:  # NaN, from a NaN in x, is in the answer itself
             warnings.warn(
                 f"the prox of {type(self).__name__} ended after max_iter={self.max_iter} inner iterations with a certified "
                 f"error of {worst:.3g}: raise max_iter or the tolerance",

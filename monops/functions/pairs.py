@@ -1,0 +1,265 @@
+"""What functions of pairs (x, y) share: the 2 x 2 derivative of their prox, entry by entry, and three scalar equations.
+
+A pair is `Blocks((x, y))`. Perspectives and projections on epigraphs are two sides of one equation (Moreau 1965): the conjugate
+of (x, y) -> y phi(x/y) is the indicator of {(u, v) : phi*(u) + v <= 0}, an epigraph with the sign of v exchanged.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, final
+
+from monops import arrays
+from monops.arrays import Array, Blocks
+from monops.constants import Known
+from monops.errors import ShapeError
+from monops.functions.function import Function, check_step
+from monops.functions.roots import increasing_root
+from monops.linear import BroadcastMap, LinearMap, Stack
+from monops.linear.jacobian import NONEXPANSIVE, SelfAdjointMap
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class PairwiseMap(LinearMap):
+    """(h, k) -> (a h + b k, b h + c k), entry by entry: the derivative of a prox that couples x_i with y_i.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> one = np.ones(1)
+    >>> PairwiseMap(0.5 * one, -0.5 * one, 0.5 * one).apply(Blocks((one, 3.0 * one)))
+    Blocks(array([-1.]), array([1.]))
+    """
+
+    a: Array
+    b: Array
+    c: Array
+
+    @property
+    def input_shape(self) -> Any:
+        shape = tuple(int(n) for n in self.a.shape)
+        return shape, shape
+
+    @property
+    def output_shape(self) -> Any:
+        return self.input_shape
+
+    def apply(self, x: Array) -> Array:
+        return Blocks((self.a * x[0] + self.b * x[1], self.b * x[0] + self.c * x[1]))
+
+    def adjoint(self, y: Array) -> Array:
+        return self.apply(y)
+
+    @cached_property
+    def norm(self) -> Known:
+        return NONEXPANSIVE
+
+
+def split_pair(owner: Function, point: Array, same_shape: bool = True) -> tuple[Array, Array]:
+    """The two arrays of a pair, or ShapeError."""
+    if not isinstance(point, tuple) or len(point) != 2:
+        raise ShapeError(f"{type(owner).__name__} is a function of pairs: pass Blocks((x, y)), two arrays")
+    x, y = point
+    arrays.namespace(x)
+    if same_shape and tuple(x.shape) != tuple(y.shape):
+        raise ShapeError(
+            f"{type(owner).__name__} pairs entries: x has shape {tuple(x.shape)} and y {tuple(y.shape)}; broadcast one of them"
+        )
+    if not same_shape and math.prod(y.shape) != math.prod(x.shape[: owner.batch_ndim]):
+        raise ShapeError(
+            f"{type(owner).__name__} takes one number a row beside x of shape {tuple(x.shape)}: pass it with shape "
+            f"{(*x.shape[: owner.batch_ndim], 1)}, got {tuple(y.shape)}"
+        )
+    return x, y
+
+
+def keep_nan(point: Array, *sources: Array) -> Array:
+    """``point``, with NaN wherever one of the sources is NaN: root finding compares, and comparing forgets NaN."""
+    xp = arrays.namespace(point)
+    total = sources[0]
+    for other in sources[1:]:
+        total = total + other
+    return xp.where(xp.isnan(total), total, point)
+
+
+@dataclass(frozen=True, eq=False)
+class Pairwise(Function):
+    """f(x, y) = sum over entries of psi(x_i, y_i).
+
+    A subclass gives, elementwise, ``entry_value(x, y)`` (infinite outside the domain), ``entry_prox(x, y, step)`` and
+    ``entry_prox_derivative(x, y, p, q, step)``, the entries (a, b, c) of the symmetric 2 x 2 derivative at the prox (p, q);
+    and ``entry_parameter_columns``, the derivative of (p, q) in each differentiable data field.
+    """
+
+    def entry_value(self, x: Array, y: Array) -> Array:
+        """Psi of every pair."""
+        raise NotImplementedError
+
+    def entry_prox(self, x: Array, y: Array, step: Any) -> tuple[Array, Array]:
+        """The prox of every pair; may loop."""
+        raise NotImplementedError
+
+    def entry_prox_derivative(self, x: Array, y: Array, p: Array, q: Array, step: Any) -> tuple[Array, Array, Array]:
+        """Entries (a, b, c) of the derivative of the prox (p, q) of every pair."""
+        raise NotImplementedError
+
+    def entry_parameter_columns(self, x: Array, y: Array, step: Any) -> dict[str, tuple[Array, Array]]:
+        """For each differentiable data field, the derivative of the prox (p, q) in it."""
+        return {}
+
+    def __call__(self, x: Array) -> Array:
+        return arrays.row_sum(self.entry_value(*split_pair(self, x)), self.batch_ndim)
+
+    def prox(self, x: Array, step: float = 1.0) -> Array:
+        check_step(step)
+        split_pair(self, x)
+        first, second = arrays.detach(x)
+        p, q = self.detached().entry_prox(first, second, arrays.detach(step))
+        return self.with_derivative(x, step, Blocks((keep_nan(p, first, second), keep_nan(q, first, second))))
+
+    def prox_derivative(self, x: Array, step: float = 1.0) -> LinearMap:
+        p, q = self.prox(x, step)
+        return PairwiseMap(*self.entry_prox_derivative(x[0], x[1], p, q, step))
+
+    def prox_parameter_derivatives(self, x: Array, step: float = 1.0) -> dict[str, LinearMap]:
+        columns = self.entry_parameter_columns(x[0], x[1], step)
+        return {name: Stack((BroadcastMap(u, ()), BroadcastMap(v, ()))) for name, (u, v) in columns.items()}
+
+
+def rank_one_derivative(first: Array, second: Array, strength: Array) -> tuple[Array, Array, Array]:
+    """Entries of I - M/(1 + M) n n^T, n the direction of (first, second) and M = ``strength`` >= 0, possibly infinite.
+
+    (I + step H)^-1 for a positively homogeneous psi, whose Hessian H at (x, y) has one curved direction, (y, -x). No term is a
+    difference of nearly equal numbers.
+    """
+    xp = arrays.namespace(first)
+    big = strength > 1.0
+    inverse = 1.0 / xp.where(big, strength, xp.ones_like(strength))
+    small = xp.where(big, xp.zeros_like(strength), strength)
+    stays = xp.where(big, inverse / (1.0 + inverse), 1.0 / (1.0 + small))  # 1/(1 + M)
+    goes = xp.where(big, 1.0 / (1.0 + inverse), small / (1.0 + small))  # M/(1 + M)
+    length = xp.hypot(first, second)
+    length = xp.where(length > 0, length, xp.ones_like(length))
+    u, v = first / length, second / length
+    return stays + goes * v * v, -goes * u * v, stays + goes * u * u
+
+
+def graph_derivative(slope: Array, inner: Array, outside: Array) -> tuple[Array, Array, Array]:
+    """Derivative of the projection on {phi(x) <= t} at a boundary point with phi' = ``slope``; the identity where not ``outside``.
+
+    With J = ``inner``, the derivative of prox_{lambda phi} for the multiplier lambda, and D = 1 + J phi'^2: (J/D, J phi'/D,
+    J phi'^2/D).
+    """
+    xp = arrays.namespace(slope)
+    root = xp.sqrt(inner)
+    m = root * slope
+    big = xp.abs(m) > 1.0
+    low, high = xp.where(big, xp.ones_like(m), m), 1.0 / xp.where(big, m, xp.ones_like(m))
+    share = xp.where(big, 1.0 / (1.0 + high * high), low * low / (1.0 + low * low))  # m^2/(1 + m^2)
+    mixed = root * xp.where(big, high / (1.0 + high * high), low / (1.0 + low * low))
+    rest = inner * xp.where(big, high * high / (1.0 + high * high), 1.0 / (1.0 + low * low))
+    one = xp.ones_like(m)
+    return xp.where(outside, rest, one), xp.where(outside, mixed, 0.0 * one), xp.where(outside, share, one)
+
+
+def whole_rows(function: Any, shape: tuple[Any, ...]) -> LinearMap:
+    """A self-adjoint map on pairs (x, one number a row)."""
+    return SelfAdjointMap(function, shape)
+
+
+# ---- scalar equations --------------------------------------------------------------------------------
+
+
+def exponential_root(x: Array, t: Array) -> Array:
+    """The zero q of q - x + exp(q) (exp(q) - t), where exp(x) > t: the projection on {exp(x) <= t}.
+
+    Newton from the right, where the equation is convex, in a bracket that is logarithmic in the data.
+    """
+    xp = arrays.namespace(x)
+    one = xp.ones_like(x)
+    positive = xp.where(x > 0, x, 0.0 * x)
+    root = xp.hypot(t, 2.0 * xp.sqrt(positive))
+    above = xp.where(t > 0, 0.5 * t + 0.5 * root, 2.0 * positive / xp.where(t > 0, one, root - t + 1e-300))
+    limit = xp.log(xp.where(above > 1.0, above, one))
+    upper = xp.where(limit < x, limit, x)
+    lower = xp.where(t > 0, xp.log(xp.where(t > 0, t, one)), xp.where(x < 0, x, 0.0 * x) - 1.0 - xp.log1p(xp.abs(t)))
+    lower = xp.where(lower < upper, lower, upper)
+
+    def equation(q: Array) -> tuple[Array, Array]:  # divided by exp(2q) where q > 0
+        high = xp.where(q > 0, q, 0.0 * q)
+        one_power, two_powers, weight = xp.exp(q - 2.0 * high), xp.exp(2.0 * (q - high)), xp.exp(-2.0 * high)
+        return (q - x) * weight + two_powers - t * one_power, weight + 2.0 * two_powers - t * one_power
+
+    return increasing_root(equation, lower, upper, upper)
+
+
+def quadratic_multiplier(size: Array, y: Array, gamma: Any) -> Array:
+    """The root eta >= 0 of eta = y + gamma size^2/(2 (eta + gamma)^2); 0 where y + size^2/(2 gamma) <= 0.
+
+    It is the new y in the prox of |x|^2/(2y), and the multiplier of the projection on {|x|^2/(2 gamma) <= -y}.
+    """
+    xp = arrays.namespace(size)
+    zero = 0.0 * size
+    lower = xp.where(y > 0, y, zero)
+    at_zero = 0.5 * size * (size / gamma)
+    cubic = (0.5 * gamma) ** (1.0 / 3.0) * size ** (2.0 / 3.0)
+    depth = xp.where(y < 0, -y, xp.ones_like(y))
+    square = size * (0.5 * gamma / depth) ** 0.5 - gamma
+    reach = xp.where(cubic < at_zero, cubic, at_zero)
+    reach = xp.where((y < 0) & (square < reach), square, reach)
+    upper = lower + xp.where(reach > 0, reach, zero)
+
+    def equation(eta: Array) -> tuple[Array, Array]:
+        ratio = size / (eta + gamma)
+        pull = 0.5 * gamma * ratio * ratio
+        return eta - y - pull, 1.0 + 2.0 * pull / (eta + gamma)
+
+    eta = increasing_root(equation, lower, upper, upper)
+    return xp.where(y + at_zero > 0, eta, zero)
+
+
+def power_root(
+    first: tuple[Array, float], second: tuple[Array, float], third: tuple[Array, float], negative: Array
+) -> Array:
+    """The zero u of exp(l1 + s1 u) + exp(l2 + s2 u) +- exp(l3 + s3 u) - 1, the last sign minus where ``negative``.
+
+    Each argument is a pair (l, s), s > 0, and s2 > s3. Where the last term is negative the first must be below 1 at the point
+    where the other two cancel, and powers s2, s2 - s3 such that (p + r)^(s2 - s3) >= p^(s2 - s3) + r^(s2 - s3).
+    """
+    (l1, s1), (l2, s2), (l3, s3) = first, second, third
+    xp = arrays.namespace(l1)
+    ends = [-l1 / s1, -l2 / s2, -l3 / s3]
+    crossing = (l3 - l2) / (s2 - s3)
+    upper = xp.where(negative, xp.logaddexp(crossing, ends[1]), xp.minimum(ends[1], ends[2]))
+    upper = xp.minimum(upper, ends[0])
+    thirds = [end - math.log(3.0) / s for end, s in zip(ends, (s1, s2, s3), strict=True)]
+    lower = xp.where(negative, crossing, xp.minimum(thirds[0], xp.minimum(thirds[1], thirds[2])))
+    lower = xp.minimum(lower, upper)
+    sign = xp.where(negative, -xp.ones_like(l1), xp.ones_like(l1))
+
+    def equation(u: Array) -> tuple[Array, Array]:  # divided by the largest term
+        exponents = [l1 + s1 * u, l2 + s2 * u, l3 + s3 * u]
+        largest = xp.maximum(exponents[0], xp.maximum(exponents[1], exponents[2]))
+        largest = xp.where(largest > 0, largest, 0.0 * largest)
+        a, b, c = (xp.exp(exponent - largest) for exponent in exponents)
+        return a + b + sign * c - xp.exp(-largest), s1 * a + s2 * b + s3 * sign * c
+
+    return increasing_root(equation, lower, upper, upper)
+
+
+def waterline(y: Array, t: Array) -> tuple[Array, Array]:
+    """The root s of s - t = sum_i max(y_i - s, 0) over the last axis, and the mask {y_i > s}; t and s keep that axis.
+
+    Sorting finds the mask, and (t + sum of the masked y)/(1 + their number) is s. An empty mask gives s = t.
+    """
+    xp = arrays.namespace(y)
+    still, level = arrays.detach(y), arrays.detach(t)
+    descending = xp.sort(still, axis=-1, descending=True)
+    counts = xp.arange(1, y.shape[-1] + 1, dtype=y.dtype, device=arrays.device(y))
+    candidates = (level + xp.cumulative_sum(descending, axis=-1)) / (1.0 + counts)
+    best = xp.max(xp.where(candidates > level, candidates, level + 0.0 * candidates), axis=-1, keepdims=True)
+    mask = xp.astype(still > best, y.dtype)
+    return (t + xp.sum(mask * y, axis=-1, keepdims=True)) / (1.0 + xp.sum(mask, axis=-1, keepdims=True)), mask
