@@ -35,4 +35,7 @@ __all__ = [
     "solve",
     "theory",
 ]
-__all__ += algorithms.__all__ + functions.__all__ + linear.__all__ + operators.__all__
+__all__ += algorithms.__all__
+__all__ += functions.__all__
+__all__ += linear.__all__
+__all__ += operators.__all__

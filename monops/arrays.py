@@ -230,6 +230,18 @@ def ball_projection(x: Array, radius: float, axes: tuple[int, ...]) -> Array:
     return x * (float(radius) / clip(size, least, None))
 
 
+def polar(x: Array, axes: tuple[int, ...]) -> tuple[Array, Array]:
+    """|x| over the axes, which are kept, and x/|x|, which is 0 where x is; scaled first, so that no square over- or underflows."""
+    xp = namespace(x)
+    top = xp.max(xp.abs(x), axis=axes, keepdims=True)
+    zero = top == 0
+    scaled = x / xp.where(zero, xp.ones_like(top), top)
+    magnitude = xp.abs(scaled)
+    square = xp.sum(magnitude * magnitude, axis=axes, keepdims=True)
+    size = xp.sqrt(xp.where(zero, xp.ones_like(square), square))
+    return size * top, scaled / size
+
+
 def logistic(x: Array) -> Array:
     """1/(1 + exp(-x)) without overflow."""
     xp = namespace(x)
@@ -321,7 +333,7 @@ def _rebuild(structure: Array, flat: list[Array]) -> Array:
 def _torch_attachment() -> Any:
     torch = sys.modules["torch"]
 
-    class Attachment(torch.autograd.Function):  # type: ignore[misc, name-defined]
+    class Attachment(torch.autograd.Function):  # type: ignore[name-defined]
         """Constant outputs with given linear maps as derivatives."""
 
         @staticmethod

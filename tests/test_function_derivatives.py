@@ -16,11 +16,9 @@ from tests.walk import Case, every, every_case, every_convex_case, host, inner, 
 
 def derivative_or_skip(f: Function, x: Any, step: float) -> Any:
     """The derivative; a class without one must not have a prox either."""
-    try:
-        return f.prox_derivative(x, step)
-    except errors.CapabilityError as error:
-        assert not f.has_prox, f"{type(f).__name__} has a prox but no prox_derivative: {error}"
+    if not f.has_prox:
         pytest.skip("no prox")
+    return f.prox_derivative(x, step)
 
 
 def difference(move: Any, h: float) -> Any:

@@ -57,6 +57,7 @@ def test_library_dtype_device_and_values_on_every_backend(case: Case, dtype: str
 
 
 @every_convex_case
+@pytest.mark.filterwarnings("ignore::monops.errors.InexactProxWarning")
 def test_small_steps_go_to_the_projection_on_the_domain_and_large_steps_to_a_minimiser(case: Case) -> None:
     f, x = case.f, case.x()
     nearest = x if f.domain is None else f.domain.prox(x)
@@ -90,8 +91,11 @@ def test_huge_and_tiny_inputs_stay_finite_and_raise_no_floating_point_error(case
 
 
 @every_case
-@pytest.mark.parametrize("exponent", [-40, -8, 0, 8, 36])
+@pytest.mark.parametrize("exponent", [-40, -8, 0, 8, 18, 36])
 def test_single_precision_stays_finite_over_its_range(case: Case, exponent: int) -> None:
+    """Up to 1e18, whose square is a float32; entrywise functions over the whole range."""
+    exponent = exponent if isinstance(case.f, Separable) else min(exponent, 18)
+
     def a(values: Any) -> Any:
         return host(values).astype(np.float32)
 
@@ -110,11 +114,7 @@ def test_not_a_number_is_never_turned_into_a_number(case: Case) -> None:
     leaf = arrays.leaves(x)[0]
     leaf.ravel()[0] = np.nan
     with np.errstate(all="ignore"):
-        try:
-            p = f.prox(x, 1.0)
-        except errors.DataError as error:
-            assert "finite" in str(error)
-            return
+        p = f.prox(x, 1.0)
     assert any(np.any(np.isnan(part)) for part in arrays.leaves(p))
 
 

@@ -29,6 +29,9 @@ def test_every_class_has_samples_and_a_page_of_the_textbook(cls: type) -> None:
 def test_prox_satisfies_the_subgradient_inequality(case: Case, step: float) -> None:
     """f(y) >= f(p) + <(x - p)/step, y - p> for y in the domain: the definition of p = prox(x)."""
     f, x = case.f, case.x()
+    if not f.has_value and not f.conjugate().has_value:
+        _is_monotone_with_the_prox_of_step_one(case, f, x, step)
+        return
     if f.has_value:
         p = f.prox(x, step)
     else:  # prox of the conjugate by Moreau: check it through f, whose value is known
@@ -44,6 +47,18 @@ def test_prox_satisfies_the_subgradient_inequality(case: Case, step: float) -> N
         y = p + 1e-3 * (y - p) if seed % 2 else y
         y = f.prox(y, 1e-8) if not np.isfinite(float(f(y))) else y  # into the domain
         assert float(f(y)) >= value + inner(slope, y - p) - slack * (1 + size(y - p))
+
+
+def _is_monotone_with_the_prox_of_step_one(case: Case, f: Function, x: Any, step: float) -> None:
+    """Without any value: (p, (x - p)/step) is monotonically related to the points of the maximal graph {(Py, y - Py)}."""
+    p = f.prox(x, step)
+    slope = (x - p) / step
+    for seed in range(60):
+        y = case.x(seed + 50, scale=1.0)
+        y = p + slope + 10.0 ** -(seed % 4) * y
+        q = f.prox(y, 1.0)
+        slack = (1e-8 + 10 * case.sample.accuracy / min(step, 1.0)) * (1 + size(slope))
+        assert inner(slope - (y - q), p - q) >= -slack * (1 + size(p - q))
 
 
 @every(lambda case: case.f.is_convex and isinstance(case.f, Separable))

@@ -11,7 +11,6 @@ import pytest
 from monops import arrays, functions
 from monops.functions import Function
 from monops.functions.sample import Sample
-from monops.functions.separable import Separable
 from tests.strategies import point
 
 CLASSES = tuple(

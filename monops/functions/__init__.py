@@ -5,13 +5,17 @@ Each family module lists its classes in ``__all__``; they are gathered here, so 
 
 from monops.functions import (
     activations,
+    averages,
+    balls,
     blocks,
+    box_sections,
     composition,
     cones,
     distances,
     divergences,
     duality,
     entropies,
+    entry_epigraphs,
     epigraphs,
     groups,
     hinge,
@@ -19,9 +23,12 @@ from monops.functions import (
     likelihoods,
     losses,
     nonconvex,
+    nonconvex_groups,
     nonconvex_sets,
+    norm_epigraphs,
     norms,
     order,
+    penalties,
     perspectives,
     polyhedra,
     quadratics,
@@ -29,17 +36,22 @@ from monops.functions import (
     scaling,
     sets,
     shifting,
+    simplices,
     spectral,
     variation,
 )
 from monops.functions.activations import *  # noqa: F403
+from monops.functions.averages import *  # noqa: F403
+from monops.functions.balls import *  # noqa: F403
 from monops.functions.blocks import *  # noqa: F403
+from monops.functions.box_sections import *  # noqa: F403
 from monops.functions.composition import *  # noqa: F403
 from monops.functions.cones import *  # noqa: F403
 from monops.functions.distances import *  # noqa: F403
 from monops.functions.divergences import *  # noqa: F403
 from monops.functions.duality import *  # noqa: F403
 from monops.functions.entropies import *  # noqa: F403
+from monops.functions.entry_epigraphs import *  # noqa: F403
 from monops.functions.epigraphs import *  # noqa: F403
 from monops.functions.function import Function, Zero
 from monops.functions.groups import *  # noqa: F403
@@ -48,9 +60,12 @@ from monops.functions.intersections import *  # noqa: F403
 from monops.functions.likelihoods import *  # noqa: F403
 from monops.functions.losses import *  # noqa: F403
 from monops.functions.nonconvex import *  # noqa: F403
+from monops.functions.nonconvex_groups import *  # noqa: F403
 from monops.functions.nonconvex_sets import *  # noqa: F403
+from monops.functions.norm_epigraphs import *  # noqa: F403
 from monops.functions.norms import *  # noqa: F403
 from monops.functions.order import *  # noqa: F403
+from monops.functions.penalties import *  # noqa: F403
 from monops.functions.perspectives import *  # noqa: F403
 from monops.functions.polyhedra import *  # noqa: F403
 from monops.functions.quadratics import *  # noqa: F403
@@ -58,18 +73,23 @@ from monops.functions.robust import *  # noqa: F403
 from monops.functions.scaling import *  # noqa: F403
 from monops.functions.sets import *  # noqa: F403
 from monops.functions.shifting import *  # noqa: F403
+from monops.functions.simplices import *  # noqa: F403
 from monops.functions.spectral import *  # noqa: F403
 from monops.functions.variation import *  # noqa: F403
 
 __all__ = ["Function", "Zero"]
 __all__ += activations.__all__
+__all__ += averages.__all__
+__all__ += balls.__all__
 __all__ += blocks.__all__
+__all__ += box_sections.__all__
 __all__ += composition.__all__
 __all__ += cones.__all__
 __all__ += distances.__all__
 __all__ += divergences.__all__
 __all__ += duality.__all__
 __all__ += entropies.__all__
+__all__ += entry_epigraphs.__all__
 __all__ += epigraphs.__all__
 __all__ += groups.__all__
 __all__ += hinge.__all__
@@ -77,9 +97,12 @@ __all__ += intersections.__all__
 __all__ += likelihoods.__all__
 __all__ += losses.__all__
 __all__ += nonconvex.__all__
+__all__ += nonconvex_groups.__all__
 __all__ += nonconvex_sets.__all__
+__all__ += norm_epigraphs.__all__
 __all__ += norms.__all__
 __all__ += order.__all__
+__all__ += penalties.__all__
 __all__ += perspectives.__all__
 __all__ += polyhedra.__all__
 __all__ += quadratics.__all__
@@ -87,5 +110,6 @@ __all__ += robust.__all__
 __all__ += scaling.__all__
 __all__ += sets.__all__
 __all__ += shifting.__all__
+__all__ += simplices.__all__
 __all__ += spectral.__all__
 __all__ += variation.__all__

@@ -35,7 +35,9 @@ def frame_constant(linear_map: LinearMap) -> float | None:
         probe = arrays.from_numpy(generator.standard_normal(linear_map.output_shape), like)
         image = arrays.detach(linear_map.apply(linear_map.adjoint(probe)))
         nu = float(arrays.inner(image, probe)) / float(arrays.inner(probe, probe))
-        if not float(arrays.norm(image - nu * probe)) <= 1e3 * arrays.epsilon(probe) * (abs(nu) + 1.0) * float(arrays.norm(probe)):
+        if not float(arrays.norm(image - nu * probe)) <= 1e3 * arrays.epsilon(probe) * (abs(nu) + 1.0) * float(
+            arrays.norm(probe)
+        ):
             return None
         ratios.append(nu)
     slack = 1e3 * arrays.epsilon(like) * max(ratios)
@@ -102,7 +104,7 @@ class TightFrameComposition(Wrapper):
     """
 
     map: Any
-    nu: float | None = None
+    nu: Any = None
 
     def __post_init__(self) -> None:
         K = as_linear_map(self.map)
@@ -137,13 +139,13 @@ class TightFrameComposition(Wrapper):
 
     @cached_property
     def constants(self) -> Constants:
-        norm = Known(float(self.nu or 0.0) ** 0.5, "computed: K K* = nu I")
+        norm = Known(float(self.nu) ** 0.5, "computed: K K* = nu I")
         smallest = norm if self._is_square else Known(0.0, "computed: fewer rows than columns")
         return constants.congruence(self.function.constants, norm, smallest)
 
     @property
     def value_lipschitz(self) -> Known | None:
-        return scaled_known(self.function.value_lipschitz, float(self.nu or 0.0) ** 0.5, "composed with a tight frame")
+        return scaled_known(self.function.value_lipschitz, float(self.nu) ** 0.5, "composed with a tight frame")
 
     @property
     def domain(self) -> Function | None:
@@ -165,7 +167,7 @@ class TightFrameComposition(Wrapper):
 
     def conjugate(self) -> Function:
         if self._is_square:
-            inner = self.function.conjugate().scale_argument(1.0 / float(self.nu or 1.0))
+            inner = self.function.conjugate().scale_argument(1.0 / float(self.nu))
             return TightFrameComposition(inner, self.map, self.nu, batch_ndim=self.batch_ndim)
         return InfimalPostcomposition(self.function.conjugate(), self.map.T, batch_ndim=self.batch_ndim)
 
@@ -181,7 +183,7 @@ class TightFrameComposition(Wrapper):
 
     def prox_parameter_derivatives(self, x: Array, step: float = 1.0) -> dict[str, LinearMap]:
         inner = self.function.prox_parameter_derivatives(self.map.apply(x), step * self.nu)
-        return renamed(inner, ScaledMap(self.map.T, 1.0 / float(self.nu or 1.0))) if self.batch_ndim == 0 else {}
+        return renamed(inner, ScaledMap(self.map.T, 1.0 / float(self.nu))) if self.batch_ndim == 0 else {}
 
     def value_formula(self, x: str) -> str:
         return self.function.value_formula(f"K{x}")
@@ -225,13 +227,9 @@ class DiagonalComposition(Wrapper):
 
     @classmethod
     def samples(cls) -> tuple[Sample, ...]:
-        from monops import functions
         from monops.functions.norms import L1Norm
 
-        return (
-            Sample(lambda a: cls(functions.Huber(0.5), a([1.0, -2.0, 0.5])), (3,)),
-            Sample(lambda a: cls(L1Norm(0.5), a([1.0, -2.0, 0.0])), (3,)),
-        )
+        return (Sample(lambda a: cls(L1Norm(0.5), a([1.0, -2.0, 0.0])), (3,)),)
 
     @property
     def _extremes(self) -> tuple[float, float]:
@@ -253,8 +251,9 @@ class DiagonalComposition(Wrapper):
     @property
     def domain(self) -> Function | None:
         inner = self.function.domain
-        whole = inner is None or isinstance(inner, Zero)
-        return inner if whole else DiagonalComposition(inner, self.scales, batch_ndim=self.batch_ndim)
+        if inner is None or isinstance(inner, Zero):
+            return inner
+        return DiagonalComposition(inner, self.scales, batch_ndim=self.batch_ndim)
 
     def __call__(self, x: Array) -> Array:
         return self.function(self.scales * x)
@@ -320,7 +319,7 @@ class InfimalPostcomposition(Wrapper):
     """
 
     map: Any
-    nu: float | None = None
+    nu: Any = None
 
     def __post_init__(self) -> None:
         L = as_linear_map(self.map)
@@ -354,7 +353,7 @@ class InfimalPostcomposition(Wrapper):
         mu = self.function.constants.strong_monotonicity
         if mu is None:
             return Constants()
-        return Constants(mu / float(self.nu or 1.0), cyclic=True, why="rule: infimal postcomposition, mu/nu")
+        return Constants(mu / float(self.nu), cyclic=True, why="rule: infimal postcomposition, mu/nu")
 
     @property
     def domain(self) -> Function | None:

@@ -22,7 +22,9 @@ __all__ = ["Distance", "SquaredDistance"]
 
 def _check(owner: str, function: Function, weight: float) -> None:
     if not function.is_indicator or not function.is_convex:
-        raise DataError(f"{owner}: {type(function).__name__} is not the indicator of a closed convex set, such as Box or L2Ball")
+        raise DataError(
+            f"{owner}: {type(function).__name__} is not the indicator of a closed convex set, such as Box or L2Ball"
+        )
     if not 0 < weight < math.inf:
         raise DataError(f"{owner}: weight={weight!r} must be a finite number > 0")
 

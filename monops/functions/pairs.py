@@ -148,7 +148,7 @@ def rank_one_derivative(first: Array, second: Array, strength: Array) -> tuple[A
 
 
 def graph_derivative(slope: Array, inner: Array, outside: Array) -> tuple[Array, Array, Array]:
-    """Derivative of the projection on {phi(x) <= t} at a boundary point with phi' = ``slope``; the identity where not ``outside``.
+    """Derivative of the projection on {phi(x) <= t} where phi' = ``slope`` at its result; the identity where not ``outside``.
 
     With J = ``inner``, the derivative of prox_{lambda phi} for the multiplier lambda, and D = 1 + J phi'^2: (J/D, J phi'/D,
     J phi'^2/D).
@@ -182,7 +182,8 @@ def exponential_root(x: Array, t: Array) -> Array:
     one = xp.ones_like(x)
     positive = xp.where(x > 0, x, 0.0 * x)
     root = xp.hypot(t, 2.0 * xp.sqrt(positive))
-    above = xp.where(t > 0, 0.5 * t + 0.5 * root, 2.0 * positive / xp.where(t > 0, one, root - t + 1e-300))
+    rise = root - t
+    above = xp.where(t > 0, 0.5 * t + 0.5 * root, 2.0 * positive / xp.where(rise > 0, rise, one))
     limit = xp.log(xp.where(above > 1.0, above, one))
     upper = xp.where(limit < x, limit, x)
     lower = xp.where(t > 0, xp.log(xp.where(t > 0, t, one)), xp.where(x < 0, x, 0.0 * x) - 1.0 - xp.log1p(xp.abs(t)))
@@ -221,9 +222,7 @@ def quadratic_multiplier(size: Array, y: Array, gamma: Any) -> Array:
     return xp.where(y + at_zero > 0, eta, zero)
 
 
-def power_root(
-    first: tuple[Array, float], second: tuple[Array, float], third: tuple[Array, float], negative: Array
-) -> Array:
+def power_root(first: tuple[Array, float], second: tuple[Array, float], third: tuple[Array, float], negative: Array) -> Array:
     """The zero u of exp(l1 + s1 u) + exp(l2 + s2 u) +- exp(l3 + s3 u) - 1, the last sign minus where ``negative``.
 
     Each argument is a pair (l, s), s > 0, and s2 > s3. Where the last term is negative the first must be below 1 at the point

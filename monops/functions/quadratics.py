@@ -21,7 +21,9 @@ from monops.linear import Composition, LinearMap, Matrix, MatvecMap, ScaledMap, 
 
 __all__ = ["LeastSquares", "MatrixFreeLeastSquares", "Quadratic"]
 
-TALL = np.array([[1.0, 2.0, 0.5, -1.0], [0.0, 1.0, -1.0, 0.3], [2.0, 0.0, 1.0, 1.0], [0.7, -1.0, 0.0, 2.0], [1.0, 1.0, 1.0, 0.0]])
+TALL = np.array(
+    [[1.0, 2.0, 0.5, -1.0], [0.0, 1.0, -1.0, 0.3], [2.0, 0.0, 1.0, 1.0], [0.7, -1.0, 0.0, 2.0], [1.0, 1.0, 1.0, 0.0]]
+)
 FORM = np.array([[2.0, 0.5, 0.0, -0.3], [0.5, 1.0, 0.2, 0.0], [0.0, 0.2, 3.0, 1.0], [-0.3, 0.0, 1.0, 1.5]])
 
 
@@ -92,7 +94,9 @@ class LeastSquares(Function):
         target = [1.0, -1.0, 0.5, 2.0, 0.0]
         return (
             Sample(lambda a: cls(a(TALL), a(target)), (4,), lambda cp, y: 0.5 * cp.sum_squares(TALL @ y - target)),
-            Sample(lambda a: cls(a(TALL[:3]), a(target[:3])), (4,), lambda cp, y: 0.5 * cp.sum_squares(TALL[:3] @ y - target[:3])),
+            Sample(
+                lambda a: cls(a(TALL[:3]), a(target[:3])), (4,), lambda cp, y: 0.5 * cp.sum_squares(TALL[:3] @ y - target[:3])
+            ),
         )
 
     @cached_property
@@ -309,8 +313,11 @@ class Quadratic(Function):
         q = [1.0, -2.0, 0.5, 0.0]
         return (
             Sample(lambda a: cls(a(FORM), a(q)), (4,), lambda cp, y: 0.5 * cp.quad_form(y, FORM) + np.array(q) @ y),
-            Sample(lambda a: cls(a(np.diag([0.0, 1.0, 2.0, 0.5]))), (4,), lambda cp, y: 0.5 * cp.sum_squares(
-                np.diag([0.0, 1.0, 2.0**0.5, 0.5**0.5]) @ y)),
+            Sample(
+                lambda a: cls(a(np.diag([0.0, 1.0, 2.0, 0.5]))),
+                (4,),
+                lambda cp, y: 0.5 * cp.sum_squares(np.diag([0.0, 1.0, 2.0**0.5, 0.5**0.5]) @ y),
+            ),
         )
 
     @cached_property

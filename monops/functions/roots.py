@@ -69,4 +69,3 @@ def increasing_root(function: Callable[[Array], tuple[Array, Array]], lower: Arr
             ):
                 break
     return t
-
