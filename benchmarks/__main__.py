@@ -1,24 +1,24 @@
-"""``python -m benchmarks NAME``: run one benchmark."""
+"""``python -m benchmarks NAME [arguments]``: run one benchmark."""
 
 from __future__ import annotations
 
 import sys
 
-from benchmarks import overhead
+from collections.abc import Callable
 
-BENCHMARKS = {"overhead": overhead.main}
+from benchmarks import overhead, prox
+
+BENCHMARKS: dict[str, Callable[..., None]] = {"overhead": overhead.main, "prox": prox.main}
 
 
 def main() -> int:
-    """Run the named benchmark, or list them."""
-    names = sys.argv[1:]
-    unknown = [name for name in names if name not in BENCHMARKS]
-    if not names or unknown:
-        wrong = f"unknown benchmark {unknown[0]!r}; " if unknown else ""
+    """Run the named benchmark with the arguments behind its name, or list them."""
+    name, *arguments = sys.argv[1:] or [""]
+    if name not in BENCHMARKS:
+        wrong = f"unknown benchmark {name!r}; " if name else ""
         print(f"{wrong}benchmarks: {', '.join(BENCHMARKS)}")
         return 2
-    for name in names:
-        BENCHMARKS[name]()
+    BENCHMARKS[name](*arguments)
     return 0
 
 

@@ -231,7 +231,7 @@ def ball_projection(x: Array, radius: float, axes: tuple[int, ...]) -> Array:
 
 
 def polar(x: Array, axes: tuple[int, ...]) -> tuple[Array, Array]:
-    """|x| over the axes, which are kept, and x/|x|, which is 0 where x is; scaled first, so that no square over- or underflows."""
+    """|x| over the axes, which are kept, and x/|x|, which is 0 where x is; scaled first against over- and underflow."""
     xp = namespace(x)
     top = xp.max(xp.abs(x), axis=axes, keepdims=True)
     zero = top == 0

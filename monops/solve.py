@@ -187,7 +187,7 @@ def solve(
     """
     problem = as_inclusion(problem)
     checks.check_settings(tol, max_iter, batch_ndim, check_every, on_failure)
-    problem = problem.batched(batch_ndim)
+    problem = problem.batched(batch_ndim).with_tolerance(0.1 * tol)
     x0 = checks.starting_point(problem, x0)
     checks.check_data(problem, x0)
     algorithm, terms, choice = choose(problem, algorithm)

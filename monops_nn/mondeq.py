@@ -197,6 +197,10 @@ def _activation(activation: str | Function, linear: MonotoneLinear) -> Function:
         return ACTIVATIONS[activation]()
     if not isinstance(activation, Function):
         raise DataError(f"activation must be a name or a monops Function, got {type(activation).__name__}")
+    if not activation.is_convex:
+        raise CapabilityError(
+            f"{type(activation).__name__} is nonconvex, so that the equilibrium need not be unique: use a convex function"
+        )
     probe = torch.zeros(1, linear.features, dtype=linear.A.dtype, device=linear.A.device)
     slope = activation.batched(1).prox_derivative(probe, 1.0)  # refuses where it is not closed-form
     if not activation.has_prox or not isinstance(slope, Diagonal):

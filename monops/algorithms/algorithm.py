@@ -136,6 +136,12 @@ def zero(problem: Inclusion) -> Any:
 def require_resolvent(operator: Any, constant: str | None) -> Missing | None:
     """What keeps the operator from playing a resolvent role, or None; ``constant`` is what the forward role would need."""
     label = describe(operator)
+    function = operator.summand if isinstance(operator, Term) else operator
+    if isinstance(function, Function) and not function.is_convex:
+        return Missing(
+            f"{type(getattr(function, 'function', function)).__name__} in {label} is nonconvex, and the theorem needs convex functions",
+            "use a convex relative such as L1Norm, Box or NuclearNorm; the prox itself may be called in a loop of your own",
+        )
     if isinstance(operator, Term) and operator.map is not None:
         return Missing(
             f"{label} contains a linear map, so that its resolvent is not closed-form"

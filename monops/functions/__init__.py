@@ -5,8 +5,10 @@ Each family module lists its classes in ``__all__``; they are gathered here, so 
 
 from monops.functions import (
     activations,
+    affine_sets,
     averages,
     balls,
+    barriers,
     blocks,
     box_sections,
     composition,
@@ -17,6 +19,7 @@ from monops.functions import (
     entropies,
     entry_epigraphs,
     epigraphs,
+    grids,
     groups,
     hinge,
     intersections,
@@ -31,7 +34,9 @@ from monops.functions import (
     penalties,
     perspectives,
     polyhedra,
+    power_divergences,
     quadratics,
+    radial_perspectives,
     robust,
     scaling,
     sets,
@@ -41,8 +46,10 @@ from monops.functions import (
     variation,
 )
 from monops.functions.activations import *  # noqa: F403
+from monops.functions.affine_sets import *  # noqa: F403
 from monops.functions.averages import *  # noqa: F403
 from monops.functions.balls import *  # noqa: F403
+from monops.functions.barriers import *  # noqa: F403
 from monops.functions.blocks import *  # noqa: F403
 from monops.functions.box_sections import *  # noqa: F403
 from monops.functions.composition import *  # noqa: F403
@@ -54,6 +61,7 @@ from monops.functions.entropies import *  # noqa: F403
 from monops.functions.entry_epigraphs import *  # noqa: F403
 from monops.functions.epigraphs import *  # noqa: F403
 from monops.functions.function import Function, Zero
+from monops.functions.grids import *  # noqa: F403
 from monops.functions.groups import *  # noqa: F403
 from monops.functions.hinge import *  # noqa: F403
 from monops.functions.intersections import *  # noqa: F403
@@ -68,7 +76,9 @@ from monops.functions.order import *  # noqa: F403
 from monops.functions.penalties import *  # noqa: F403
 from monops.functions.perspectives import *  # noqa: F403
 from monops.functions.polyhedra import *  # noqa: F403
+from monops.functions.power_divergences import *  # noqa: F403
 from monops.functions.quadratics import *  # noqa: F403
+from monops.functions.radial_perspectives import *  # noqa: F403
 from monops.functions.robust import *  # noqa: F403
 from monops.functions.scaling import *  # noqa: F403
 from monops.functions.sets import *  # noqa: F403
@@ -79,8 +89,10 @@ from monops.functions.variation import *  # noqa: F403
 
 __all__ = ["Function", "Zero"]
 __all__ += activations.__all__
+__all__ += affine_sets.__all__
 __all__ += averages.__all__
 __all__ += balls.__all__
+__all__ += barriers.__all__
 __all__ += blocks.__all__
 __all__ += box_sections.__all__
 __all__ += composition.__all__
@@ -91,6 +103,7 @@ __all__ += duality.__all__
 __all__ += entropies.__all__
 __all__ += entry_epigraphs.__all__
 __all__ += epigraphs.__all__
+__all__ += grids.__all__
 __all__ += groups.__all__
 __all__ += hinge.__all__
 __all__ += intersections.__all__
@@ -105,7 +118,9 @@ __all__ += order.__all__
 __all__ += penalties.__all__
 __all__ += perspectives.__all__
 __all__ += polyhedra.__all__
+__all__ += power_divergences.__all__
 __all__ += quadratics.__all__
+__all__ += radial_perspectives.__all__
 __all__ += robust.__all__
 __all__ += scaling.__all__
 __all__ += sets.__all__

@@ -11,6 +11,7 @@ import numpy as np
 from monops import arrays
 from monops.arrays import Array
 from monops.errors import DataError
+from monops.functions.box_multiplier import section_projection
 from monops.functions.feasibility import (
     DataDerivative,
     as_text,
@@ -22,7 +23,6 @@ from monops.functions.feasibility import (
 )
 from monops.functions.function import Function, check_step
 from monops.functions.polyhedra import check_level, check_normal, inner_rows, keep_axes
-from monops.functions.roots import increasing_root
 from monops.functions.sample import Sample
 from monops.functions.separable import shape_of
 from monops.functions.simplices import row_total
@@ -33,8 +33,6 @@ __all__ = [
     "HalfSpaceBox",
     "HyperplaneBox",
 ]
-
-REFINEMENTS = 3  # each solves again around the last answer, whose rounding is that of a far away x
 
 
 def attainable(a: Array, lower: Any, upper: Any) -> tuple[float, float]:
@@ -49,62 +47,6 @@ def attainable(a: Array, lower: Any, upper: Any) -> tuple[float, float]:
 
 def _rounding(a: Array, level: float, end: float) -> float:
     return 100 * arrays.epsilon(a) * max(abs(level), abs(end), 1.0) if math.isfinite(end) else 0.0
-
-
-def section_projection(x: Array, a: Array, b: Any, lower: Any, upper: Any, batch_ndim: int) -> Array:
-    """clip(x - t a, lower, upper) with the t that makes <a, .> = b."""
-    xp = arrays.namespace(x)
-    shape = (*x.shape[:batch_ndim], -1)
-    flat, row = xp.reshape(x, shape), xp.reshape(a, (-1,))
-    lower, upper = (
-        xp.reshape(bound + xp.zeros_like(x), shape) if arrays.is_array(bound) else bound + 0.0 * row for bound in (lower, upper)
-    )
-    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        for _ in range(REFINEMENTS):
-            flat = flat - _multiplier(flat, row, b, lower, upper) * row
-            point = arrays.clip(flat, lower, upper)
-            missing = xp.abs(xp.sum(row * point, axis=-1) - b)
-            terms = xp.sum(xp.abs(row * point), axis=-1)
-            if arrays.holds_everywhere(~(missing > row_slack(terms, flat, flat.ndim - 1))):
-                break
-    return xp.reshape(point, x.shape)
-
-
-def _multiplier(x: Array, a: Array, b: Any, lower: Array, upper: Array) -> Array:
-    """The root t of b - <a, clip(x - t a, lower, upper)>, increasing and piecewise linear in t; last axis kept.
-
-    Between the outermost breakpoints the safeguarded Newton method, which ends exactly on the linear piece of the root;
-    beyond them only entries without a bound move, and the root is explicit.
-    """
-    xp = arrays.namespace(x)
-    zero = xp.zeros_like(x)
-    square = a * a
-
-    def equation(t: Array) -> tuple[Array, Array]:
-        moved = x - t * a
-        value = b - xp.sum(a * arrays.clip(moved, lower, upper), axis=-1, keepdims=True)
-        free = (moved > lower) & (moved < upper)
-        return value, xp.sum(xp.where(free, square + zero, zero), axis=-1, keepdims=True)
-
-    def end(sign: float) -> Array:
-        """A point beyond the root on the right (sign 1) or on the left (sign -1)."""
-        last = zero[..., :1] - math.inf
-        for bound in (lower, upper):
-            breakpoint = sign * (x - bound) / nonzero(a)
-            breakpoint = xp.where((a != 0) & xp.isfinite(breakpoint), breakpoint, zero - math.inf)
-            largest = xp.max(breakpoint, axis=-1, keepdims=True)
-            last = xp.where(largest > last, largest, last)
-        last = sign * xp.where(last == -math.inf, xp.zeros_like(last), last)
-        limit = xp.where(sign * a > 0, lower + zero, upper + zero)  # where the entry goes as t does
-        unbounded = xp.where((a != 0) & xp.isinf(limit), square + zero, zero)
-        slope = xp.sum(unbounded, axis=-1, keepdims=True)
-        short = arrays.maximum(-sign * equation(last)[0], 0.0)
-        return last + sign * xp.where(slope > 0, short / nonzero(slope), xp.zeros_like(short))
-
-    left, right = end(-1.0), end(1.0)
-    start = (xp.sum(a * x, axis=-1, keepdims=True) - b) / xp.sum(square)
-    start = xp.where(start < left, left, xp.where(start > right, right, start))
-    return increasing_root(equation, left, right, start)
 
 
 class Section:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from monops import arrays
 from monops.arrays import Array
 from monops.errors import DataError
 from monops.functions.feasibility import holds_somewhere
+from monops.functions.separable import Separable
 
 DEEP = -50.0  # below it, exp(z) is omega(z) to machine precision
 FAR = 1e18  # above it, z is
@@ -31,6 +33,20 @@ def check_positive(owner: str, parameters: Mapping[str, Any]) -> None:
             raise DataError(f"{owner}: {name}={value!r} must be finite and > 0")
 
 
+def check_nonnegative(owner: str, name: str, value: Any) -> None:
+    """Raise DataError unless a parameter is finite and >= 0 (a number, or an array entry by entry)."""
+    if not (arrays.is_array(value) or isinstance(value, (int, float))) or holds_somewhere(
+        (value < 0) | (value == math.inf) | (value != value)
+    ):
+        raise DataError(f"{owner}: {name}={value!r} must be finite and >= 0")
+
+
+def check_finite_number(owner: str, name: str, value: Any) -> None:
+    """Raise DataError unless a parameter is finite (a number, or an array entry by entry)."""
+    if holds_somewhere((value != value) | (abs(value) == math.inf)):
+        raise DataError(f"{owner}: {name}={value!r} must be finite")
+
+
 def log(value: Any) -> Any:
     """Logarithm of a positive number or array; -inf at 0."""
     if not arrays.is_array(value):
@@ -40,8 +56,50 @@ def log(value: Any) -> Any:
 
 
 def exponential(value: Any) -> Any:
-    """Exponential of a number or array."""
-    return arrays.namespace(value).exp(value) if arrays.is_array(value) else math.exp(value)
+    """Exponential of a number or array; infinite, without a warning, where it overflows."""
+    if not arrays.is_array(value):
+        return math.exp(value)
+    with np.errstate(over="ignore", under="ignore"):
+        return arrays.namespace(value).exp(value)
+
+
+def x_log_x(x: Array) -> Array:
+    """x log(x) for x >= 0, with 0 log 0 = 0; infinite for x < 0."""
+    xp = arrays.namespace(x)
+    positive = x > 0
+    value = x * xp.log(xp.where(positive, x, xp.ones_like(x)))
+    return xp.where(x < 0, value + math.inf, value)
+
+
+def log_inside(x: Array) -> Array:
+    """log(x) for x > 0, -infinity for x <= 0, without a warning."""
+    xp = arrays.namespace(x)
+    return xp.where(x <= 0, 0.0 * x - math.inf, xp.log(xp.where(x <= 0, xp.ones_like(x), x)))
+
+
+def inverse_inside(x: Array, power: float = 1.0) -> Array:
+    """x^-power for x > 0, infinity for x <= 0, without a warning."""
+    xp = arrays.namespace(x)
+    with np.errstate(over="ignore", under="ignore"):
+        value = xp.where(x <= 0, xp.ones_like(x), x) ** (-power)
+    return xp.where(x <= 0, xp.zeros_like(x) + math.inf, value)
+
+
+@dataclass(frozen=True, eq=False)
+class Smooth(Separable):
+    """A separable function that is twice differentiable inside its interval, with a prox from one of these equations.
+
+    The derivative of the prox is 1/(1 + step phi''(p)), with phi'' = infinity for 0 at the end of an interval, and it is
+    attached to the prox, not recorded through it. Subclasses give ``entry_slope``, ``entry_curvature`` and ``entry_prox``.
+    """
+
+    @property
+    def solves_for_prox(self) -> bool:
+        return True
+
+    def entry_prox_derivative(self, x: Array, p: Array, step: Any) -> Array:
+        with np.errstate(all="ignore"):
+            return 1.0 / (1.0 + step * self.entry_curvature(p))
 
 
 def square_root(value: Any) -> Any:
@@ -154,7 +212,7 @@ def inverse_power_root(x: Array, c: Any, k: float) -> Array:
     """The p > 0 with p - c p^-k = x, c > 0 and k > 0.
 
     In v = log(p/|x|) for x < 0 and v = log((p - x)/x) for x > 0 the equation is alpha log(1 + exp(v)) + beta v = d: convex,
-    increasing, nearly linear. Four Newton steps from the right of the root, and one in p for the last digits.
+    increasing, nearly linear. Newton steps from the right of the root, and one in p for the last digits.
     """
     xp = arrays.namespace(x)
     with np.errstate(all="ignore"):
@@ -164,10 +222,10 @@ def inverse_power_root(x: Array, c: Any, k: float) -> Array:
         d = log(c) - (k + 1.0) * xp.log(size)
         small, large = d / beta, d / (alpha + beta)
         v = xp.where(small < large, small, large)
-        for _ in range(4):
+        for _ in range(4 if k >= 0.25 else 10):
             s = 1.0 / (1.0 + xp.exp(-v))
             v = v - (alpha * softplus(v) + beta * v - d) / (alpha * s + beta)
-        grown = size * xp.exp(v)
+        grown = xp.exp(v + xp.log(size))
         p = xp.where(positive, x + grown, grown)
         ratio = (c + 0.0 * p) * p ** (-k) / p
         better = p - p * (1.0 - ratio - x / p) / (1.0 + k * ratio)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import math
 from dataclasses import dataclass
-from typing import Any, final
+from typing import Any, NamedTuple, final
 
 import numpy as np
 
@@ -13,11 +13,11 @@ from monops import arrays
 from monops.arrays import Array
 from monops.errors import DataError, ShapeError
 from monops.functions.function import Function, Zero
-from monops.functions.gluing import GridEdges, Linearization, finish
+from monops.functions.gluing import Edges, Linearization, finish, gaps, grid_edges, joined
 from monops.functions.hosted import self_adjoint
 from monops.functions.iterative import CertifiedProx, Iterative
 from monops.functions.norms import check_weight
-from monops.functions.primal_dual import Certificate, Dual, grid_dual
+from monops.functions.primal_dual import Certificate, GridIteration, grid_iteration
 from monops.functions.sample import Sample
 from monops.functions.separable import shape_of
 from monops.linear import BroadcastMap, LinearMap
@@ -26,6 +26,7 @@ __all__ = [
     "TotalVariation",
 ]
 
+ISOTROPIC_TOLERANCE = 1e-4
 FIRST_FINISH = 200  # iterations before the first attempt to finish an anisotropic problem exactly; then at twice as many
 DERIVATIVE_TOLERANCE = 1e-7
 
@@ -49,8 +50,8 @@ class TotalVariation(Iterative):
 
     Notes
     -----
-    prox: p = x - D'u, u the minimiser of |x - D'u|^2 over |u_i| <= step weight (Chambolle 2004). Chambolle and Pock's method with
-    the steps for strongly convex problems; every few iterations the duality gap sum_i (step weight |(Dp)_i| - <(Dp)_i, u_i>)
+    prox: p = x - D'u, u the minimiser of |x - D'u|^2 over |u_i| <= step weight (Chambolle 2004). Chambolle and Pock's method
+    with the steps for strongly convex problems; every few iterations the duality gap sum_i (step weight |(Dp)_i| - <(Dp)_i, u_i>)
     + |p - x + D'u|^2/2 is evaluated for three candidates p. Anisotropic problems are finished exactly: pixels joined by
     multipliers inside their bounds form pieces, whose values are means plus the forces of their borders; the gap proves it.
     **Domain** everything. **Constants** mu = 0, not smooth; the Lipschitz constant of f grows with the number of points.
@@ -146,69 +147,144 @@ class TotalVariation(Iterative):
         return self.weight * arrays.row_sum(lengths, self.batch_ndim)
 
     def prox_certified(self, x: Array, step: float = 1.0, tolerance: float | None = None) -> CertifiedProx:
-        found, _ = self._solve(x, step, tolerance)
-        return found
+        return self._solve(x, step, tolerance)[0]
 
-    def _solve(self, x: Array, step: Any, tolerance: float | None) -> tuple[CertifiedProx, Dual]:
-        """The prox and the dual iterate of the rows divided by their size."""
+    def _solve(self, x: Array, step: Any, tolerance: float | None) -> tuple[CertifiedProx, Solved | None]:
+        """The prox, and what it was found from."""
         xp = arrays.namespace(x)
         scales = self._scales(x)
         if tolerance is None and self.tolerance is None and not self.anisotropic:
-            tolerance = 1e-4
+            tolerance = ISOTROPIC_TOLERANCE
         batch, grid = tuple(x.shape[: self.batch_ndim]), tuple(x.shape[self.batch_ndim :])
+        wanted = self.target_error(x, tolerance)
+        if 0 in x.shape:
+            return CertifiedProx(x, 0.0 * wanted, 0.0 * wanted, 0, True), None
         rows = xp.reshape(x, (-1, *grid))
-        if rows.shape[0] == 0 or min(grid) == 0:
-            nothing = xp.reshape(xp.zeros_like(xp.sum(rows, axis=tuple(range(1, rows.ndim)))), batch)
-            return CertifiedProx(x, nothing, nothing, 0, True), Dual((), nothing)
-        wanted = xp.reshape(self.target_error(x, tolerance), (-1,))
         axes = tuple(range(1, rows.ndim))
-        tiny = float(xp.finfo(x.dtype).smallest_normal)
 
         def column(values: Array) -> Array:
             return xp.reshape(values, (-1,) + (1,) * len(grid))
 
-        size = arrays.clip(xp.max(xp.abs(rows), axis=axes), tiny, None)
+        size = arrays.clip(xp.max(xp.abs(rows), axis=axes), float(xp.finfo(x.dtype).smallest_normal), None)
         whole = xp.isfinite(size)
         size = xp.where(whole, size, xp.ones_like(size))
         safe = xp.where(column(whole), rows, xp.zeros_like(rows)) / column(size)
         mean = xp.mean(safe, axis=axes)
         safe = safe - column(mean)
         steepest = min((s for s, n in zip(scales, grid, strict=True) if n > 1), default=1.0)
-        largest = math.sqrt(len(grid)) / steepest * xp.sum(xp.abs(safe), axis=axes)  # no multiplier needs to be larger
-        threshold = xp.minimum(step * self.weight / size, largest)
-        certificate, dual, iterations = self._iterate(safe, threshold, scales, wanted / size)
-        bound = xp.sqrt(2.0 * certificate.gap)
-        inside = bound * size <= wanted
-        point = (certificate.point + column(mean)) * column(size)
+        useful = math.sqrt(len(grid)) / steepest * (1.0 + xp.sum(xp.abs(safe), axis=axes))  # no multiplier is larger
+        limit = 0.0 * size + step * self.weight
+        threshold = xp.minimum(limit / xp.maximum(size, 1e-15 * limit), useful)
+        least, aim = (xp.reshape(part, (-1,)) for part in (wanted, self._aim(x, tolerance)))
+        least, aim = (part / xp.maximum(size, 1e-15 * part) for part in (least, aim))
+        solved = self._iterate(safe, threshold, scales, least, aim)
+        bound = xp.reshape(xp.sqrt(2.0 * solved.best.gap) * size, batch)
+        point = (solved.best.point + column(mean)) * column(size)
         point = xp.where(column(whole), point, xp.full_like(point, math.nan))
-        gap = certificate.gap * size * size / step  # in exact arithmetic; overflows together with |x|^2
+        reached = xp.reshape(whole, batch) & (bound > wanted)
         found = CertifiedProx(
-            xp.reshape(point, x.shape),
-            xp.reshape(gap, batch),
-            xp.reshape(bound * size, batch),
-            iterations,
-            bool(xp.all(inside | ~whole)),
+            xp.reshape(point, x.shape), bound * bound / (2.0 * step), bound, solved.iterations, not bool(xp.any(reached))
         )
-        return found, dual
+        return found, solved
 
-    def _iterate(self, x: Array, threshold: Array, scales: tuple[float, ...], wanted: Array) -> tuple[Certificate, Dual, int]:
-        """Primal-dual iterations on rows of size 1 and mean 0, until each gap is below wanted^2/2 or rounding."""
-        xp = arrays.namespace(x)
-        method = grid_dual(x, threshold, scales, self.anisotropic)
-        best = method.certify()
-        done, next_check, next_finish, last = 0, 8, FIRST_FINISH, math.inf
-        while not arrays.holds_everywhere(2.0 * best.gap <= wanted * wanted) and done < self.max_iter:
-            count = min(next_check, self.max_iter) - done
+    def _aim(self, x: Array, tolerance: float | None) -> Array:
+        """The error to stop at: what was asked for, also where single precision cannot certify it."""
+        chosen = tolerance if tolerance is not None else self.tolerance
+        relative = max(1e-6 if chosen is None else chosen, arrays.epsilon(x))
+        return relative * (1.0 + arrays.norm(x, self.batch_ndim))
+
+    def _iterate(self, x: Array, threshold: Array, scales: tuple[float, ...], wanted: Array, aim: Array) -> Solved:
+        """Primal-dual iterations on rows of size 1 and mean 0, until each certified error is ``aim``; ``wanted`` is enough
+        when rounding ends the progress.
+        """
+        method = grid_iteration(x, threshold, scales, self.anisotropic)
+        solved = Solved(method, method.certify(), None, 0)
+        next_finish = FIRST_FINISH
+        while solved.iterations < self.max_iter:
+            error = 2.0 * solved.best.gap
+            if arrays.holds_everywhere(error <= aim * aim):
+                break
+            count = min(max(8, solved.iterations // 5), self.max_iter - solved.iterations)
             method.advance(count)
-            done += count
-            next_check = done + max(8, done // 5)
-            best = method.certify().better(best)
-            if self.anisotropic and (done >= next_finish or done >= self.max_iter):
+            done = solved.iterations + count
+            solved = Solved(method, method.certify().better(solved.best), solved.multipliers, done)
+            if self.anisotropic and (done >= next_finish or done == self.max_iter):
                 next_finish = 2 * done
-                best = self._finished(method, best)
-            if done % 1 == 0 and done >= 400:
-                worst = float(xp.max(best.gap / (wanted * wanted)))
-                if worst > 0.98 * last and float(arrays.epsilon(x)) > 1e-10:
-                    break
-                last = worst
-        return best, method.dual(), done
+                solved = solved.finished(scales)
+            stalled = (2.0 * solved.best.gap > 0.9 * error) & (error <= wanted * wanted)
+            if done > FIRST_FINISH and arrays.holds_everywhere(stalled | (error <= aim * aim)):
+                break
+        return solved
+
+    def prox_derivative(self, x: Array, step: float = 1.0) -> LinearMap:
+        return self_adjoint(self._linearized(x, step).apply, shape_of(x))
+
+    def prox_parameter_derivatives(self, x: Array, step: float = 1.0) -> dict[str, LinearMap]:
+        linear = self._linearized(x, step)
+        column = -float(step) * linear.apply(linear.force[None])[0]
+        return {"weight": BroadcastMap(arrays.from_numpy(column.reshape(x.shape), like=x))}
+
+    def _linearized(self, x: Array, step: Any) -> Linearization:
+        relative = DERIVATIVE_TOLERANCE if self.tolerance is None else min(self.tolerance, DERIVATIVE_TOLERANCE)
+        _, solved = self._solve(arrays.detach(x), arrays.detach(step), relative)
+        if solved is None:
+            raise ShapeError("TotalVariation: the prox of an empty grid has no derivative")
+        return solved.linearized(self._scales(x))
+
+    def value_formula(self, x: str) -> str:
+        kind = "1" if self.anisotropic else "2,1"
+        return f"|D{x}|_{kind}" if self.weight == 1 else f"{float(self.weight):g} |D{x}|_{kind}"
+
+
+class Solved(NamedTuple):
+    """Where the iteration ended.
+
+    Attributes
+    ----------
+    best : the best primal rows and their gaps
+    multipliers : those of an exact finish, on the host, one for each edge of all rows; else those of the method serve
+    """
+
+    method: GridIteration
+    best: Certificate
+    multipliers: np.ndarray | None
+    iterations: int
+
+    def _on_host(self, scales: tuple[float, ...]) -> tuple[list[Edges], np.ndarray, list[np.ndarray]]:
+        """On the host: edges of all rows by axis, thresholds of the rows, multipliers by axis."""
+        rows, *grid = (int(n) for n in self.method.x.shape)
+        axes = [edges.repeated(rows) for edges in grid_edges(tuple(grid), scales)]
+        thresholds = arrays.to_numpy(self.method.threshold).astype(np.float64)
+        dual = [doubles(part)[edges.tails] for part, edges in zip(self.method.dual(), axes, strict=True)]
+        return axes, thresholds, dual
+
+    def finished(self, scales: tuple[float, ...]) -> Solved:
+        """The exact finish of an anisotropic problem, kept in the rows where its gap is the smaller."""
+        axes, thresholds, dual = self._on_host(scales)
+        edges, before = joined(axes), np.concatenate(dual)
+        row_of_edge = edges.tails // (edges.nodes // len(thresholds))
+        bound = thresholds[row_of_edge]
+        x = doubles(self.method.x)
+        point, multipliers = finish(edges, bound, x, doubles(self.best.point), before)
+        gap = gaps(edges, bound, x, point, multipliers, len(thresholds))
+        better = gap <= arrays.to_numpy(self.best.gap)
+        like = self.method.x
+        exact = Certificate(arrays.from_numpy(point.reshape(like.shape), like=like), arrays.from_numpy(gap, like=self.best.gap))
+        kept = np.where(better[row_of_edge], multipliers, before if self.multipliers is None else self.multipliers)
+        return self._replace(best=exact.better(self.best), multipliers=kept)
+
+    def linearized(self, scales: tuple[float, ...]) -> Linearization:
+        """The derivative of the prox here."""
+        axes, thresholds, dual = self._on_host(scales)
+        p = doubles(self.best.point)
+        if not self.method.anisotropic:
+            return Linearization(axes, np.repeat(thresholds, len(p) // len(thresholds)), p, dual, grouped=True)
+        edges = joined(axes)
+        bound = thresholds[edges.tails // (edges.nodes // len(thresholds))]
+        u = np.concatenate(dual) if self.multipliers is None else self.multipliers
+        return Linearization([edges], bound, p, [u], grouped=False)
+
+
+def doubles(x: Array) -> np.ndarray:
+    """A flat host copy in double precision."""
+    return arrays.to_numpy(x).astype(np.float64).ravel()

@@ -60,8 +60,8 @@ class Penalty(Separable):
 
     def conjugate(self) -> Function:
         raise CapabilityError(
-            f"{type(self).__name__} is nonconvex: the conjugate of its conjugate is not the function itself, so that primal-dual "
-            "methods do not apply; use a convex function such as L1Norm"
+            f"{type(self).__name__} is nonconvex: the conjugate of its conjugate is not the function itself, so that "
+            "primal-dual methods do not apply; use a convex function such as L1Norm"
         )
 
     def entry_value(self, x: Array) -> Array:

@@ -106,8 +106,8 @@ class GroupPenalty(Function):
     Notes
     -----
     prox: x_group prox_phi(r)/r with r = |x_group|. **Domain** groups with norm in the domain of phi. **Constants** mu and L of
-    phi. **Cost** two passes and one prox of phi a group. **Derivative** of the prox: (q/r) I + (q' - q/r) v v*, q = prox_phi(r),
-    v = x_group/r.
+    phi. **Cost** two passes and one prox of phi a group. **Derivative** of the prox: (q/r) I + (q' - q/r) v v* with
+    q = prox_phi(r), v = x_group/r.
 
     References
     ----------
@@ -128,9 +128,7 @@ class GroupPenalty(Function):
 
     def __post_init__(self) -> None:
         if not isinstance(self.function, Separable):
-            raise DataError(
-                f"GroupPenalty: {type(self.function).__name__} is not separable: it must act on the norm of each group"
-            )
+            raise DataError(f"GroupPenalty: {type(self.function).__name__} is not separable: phi must act on a norm a group")
 
     @classmethod
     def samples(cls) -> tuple[Sample, ...]:

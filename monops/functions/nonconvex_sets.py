@@ -37,8 +37,8 @@ class Nonconvex(Function):
 
     def conjugate(self) -> Function:
         raise CapabilityError(
-            f"{type(self).__name__} is nonconvex: the conjugate of its conjugate is not the function itself, so that primal-dual "
-            "methods do not apply"
+            f"{type(self).__name__} is nonconvex: the conjugate of its conjugate is not the function itself, so that "
+            "primal-dual methods do not apply"
         )
 
 
@@ -156,9 +156,7 @@ class BinarySet(Separable):
         return Constants()
 
     def conjugate(self) -> Function:
-        raise CapabilityError(
-            "BinarySet is nonconvex: its conjugate is that of Box(lower, upper), which is the convex relaxation"
-        )
+        raise CapabilityError("BinarySet is nonconvex: use its convex relaxation Box(lower, upper), whose conjugate it shares")
 
     def entry_value(self, x: Array) -> Array:
         xp = arrays.namespace(x)

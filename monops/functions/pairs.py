@@ -130,7 +130,7 @@ class Pairwise(Function):
 
 
 def rank_one_derivative(first: Array, second: Array, strength: Array) -> tuple[Array, Array, Array]:
-    """Entries of I - M/(1 + M) n n^T, n the direction of (first, second) and M = ``strength`` >= 0, possibly infinite.
+    """Entries of I - M/(1 + M) n n^T, n the direction of (second, -first) and M = ``strength`` >= 0, possibly infinite.
 
     (I + step H)^-1 for a positively homogeneous psi, whose Hessian H at (x, y) has one curved direction, (y, -x). No term is a
     difference of nearly equal numbers.
@@ -144,7 +144,7 @@ def rank_one_derivative(first: Array, second: Array, strength: Array) -> tuple[A
     length = xp.hypot(first, second)
     length = xp.where(length > 0, length, xp.ones_like(length))
     u, v = first / length, second / length
-    return stays + goes * v * v, -goes * u * v, stays + goes * u * u
+    return stays + goes * u * u, goes * u * v, stays + goes * v * v
 
 
 def graph_derivative(slope: Array, inner: Array, outside: Array) -> tuple[Array, Array, Array]:

@@ -35,6 +35,10 @@ class Subdifferential(Operator):
 
     function: Function
 
+    def __post_init__(self) -> None:
+        if not self.function.is_convex:
+            raise DataError(f"Subdifferential: {type(self.function).__name__} is nonconvex, so that it has no monotone one")
+
     @cached_property
     def constants(self) -> Constants:
         return self.function.constants
@@ -90,6 +94,10 @@ class NormalCone(Operator):
     set: Function
 
     def __post_init__(self) -> None:
+        if isinstance(self.set, Function) and not self.set.is_convex:
+            raise DataError(
+                f"NormalCone: the set of {type(self.set).__name__} is nonconvex, so that its normal cone is not monotone"
+            )
         if not (isinstance(self.set, Function) and self.set.is_indicator):
             raise DataError(
                 f"NormalCone needs a set such as Box or Simplex, got {type(self.set).__name__}: for the subdifferential of a "
