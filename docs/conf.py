@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import re
+import sys
+from pathlib import Path
 
 import monops
+
+sys.path.insert(0, str(Path(__file__).parent))
+import function_pages
 
 project = "monops"
 author = "The monops authors"
@@ -53,4 +58,5 @@ def plain_mathematics(app, what, name, obj, options, lines):
 
 def setup(app):
     """Run before napoleon reads the sections."""
+    app.connect("builder-inited", function_pages.generate)
     app.connect("autodoc-process-docstring", plain_mathematics, priority=100)

@@ -264,11 +264,14 @@ def indicator(distance: Array, x: Array, batch_ndim: int) -> Array:
 
 
 def tracks_gradient(*values: Any) -> bool:
-    """Whether torch or JAX is recording derivatives with respect to one of the arrays."""
+    """Whether torch or JAX is recording derivatives with respect to one of the arrays (JAX's jit alone records none)."""
     jax = sys.modules.get("jax")
     for value in values:
         for leaf in leaves(value):
-            if getattr(leaf, "requires_grad", False) or (jax is not None and isinstance(leaf, jax.core.Tracer)):
+            if getattr(leaf, "requires_grad", False):
+                return True
+            traced = jax is not None and isinstance(leaf, jax.core.Tracer)
+            if traced and not isinstance(jax.lax.stop_gradient(leaf), jax.core.Tracer):
                 return True
     return False
 

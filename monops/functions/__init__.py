@@ -16,6 +16,7 @@ from monops.functions import (
     distances,
     divergences,
     duality,
+    elastic_box,
     entropies,
     entry_epigraphs,
     epigraphs,
@@ -25,6 +26,7 @@ from monops.functions import (
     intersections,
     likelihoods,
     losses,
+    monotone,
     nonconvex,
     nonconvex_groups,
     nonconvex_sets,
@@ -37,12 +39,15 @@ from monops.functions import (
     power_divergences,
     quadratics,
     radial_perspectives,
+    residuals,
     robust,
     scaling,
     sets,
     shifting,
     simplices,
+    smooth_absolute,
     spectral,
+    structured,
     variation,
 )
 from monops.functions.activations import *  # noqa: F403
@@ -57,6 +62,7 @@ from monops.functions.cones import *  # noqa: F403
 from monops.functions.distances import *  # noqa: F403
 from monops.functions.divergences import *  # noqa: F403
 from monops.functions.duality import *  # noqa: F403
+from monops.functions.elastic_box import *  # noqa: F403
 from monops.functions.entropies import *  # noqa: F403
 from monops.functions.entry_epigraphs import *  # noqa: F403
 from monops.functions.epigraphs import *  # noqa: F403
@@ -67,6 +73,7 @@ from monops.functions.hinge import *  # noqa: F403
 from monops.functions.intersections import *  # noqa: F403
 from monops.functions.likelihoods import *  # noqa: F403
 from monops.functions.losses import *  # noqa: F403
+from monops.functions.monotone import *  # noqa: F403
 from monops.functions.nonconvex import *  # noqa: F403
 from monops.functions.nonconvex_groups import *  # noqa: F403
 from monops.functions.nonconvex_sets import *  # noqa: F403
@@ -79,12 +86,15 @@ from monops.functions.polyhedra import *  # noqa: F403
 from monops.functions.power_divergences import *  # noqa: F403
 from monops.functions.quadratics import *  # noqa: F403
 from monops.functions.radial_perspectives import *  # noqa: F403
+from monops.functions.residuals import *  # noqa: F403
 from monops.functions.robust import *  # noqa: F403
 from monops.functions.scaling import *  # noqa: F403
 from monops.functions.sets import *  # noqa: F403
 from monops.functions.shifting import *  # noqa: F403
 from monops.functions.simplices import *  # noqa: F403
+from monops.functions.smooth_absolute import *  # noqa: F403
 from monops.functions.spectral import *  # noqa: F403
+from monops.functions.structured import *  # noqa: F403
 from monops.functions.variation import *  # noqa: F403
 
 __all__ = ["Function", "Zero"]
@@ -100,6 +110,7 @@ __all__ += cones.__all__
 __all__ += distances.__all__
 __all__ += divergences.__all__
 __all__ += duality.__all__
+__all__ += elastic_box.__all__
 __all__ += entropies.__all__
 __all__ += entry_epigraphs.__all__
 __all__ += epigraphs.__all__
@@ -109,6 +120,7 @@ __all__ += hinge.__all__
 __all__ += intersections.__all__
 __all__ += likelihoods.__all__
 __all__ += losses.__all__
+__all__ += monotone.__all__
 __all__ += nonconvex.__all__
 __all__ += nonconvex_groups.__all__
 __all__ += nonconvex_sets.__all__
@@ -121,10 +133,13 @@ __all__ += polyhedra.__all__
 __all__ += power_divergences.__all__
 __all__ += quadratics.__all__
 __all__ += radial_perspectives.__all__
+__all__ += residuals.__all__
 __all__ += robust.__all__
 __all__ += scaling.__all__
 __all__ += sets.__all__
 __all__ += shifting.__all__
 __all__ += simplices.__all__
+__all__ += smooth_absolute.__all__
 __all__ += spectral.__all__
+__all__ += structured.__all__
 __all__ += variation.__all__

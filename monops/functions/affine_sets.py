@@ -166,11 +166,8 @@ class AffineSet(Function):
                 f"AffineSet: A has rank {system.rank} but {system.rows} rows, so that the projection has no derivative in A "
                 "and b: pass A.detach() and b.detach()"
             )
-        try:
-            point = system.least_norm(b)
-            missing = float(arrays.norm(self._map.apply(point) - b))
-        except TypeError:  # under jax.jit the values cannot be read
-            return
+        point = system.least_norm(b)
+        missing = float(arrays.norm(self._map.apply(point) - b))
         size = float(arrays.norm(b)) + system.norm * float(arrays.norm(point))
         if not missing <= 1e3 * arrays.epsilon(b) * max(b.shape) * size:
             raise DataError(

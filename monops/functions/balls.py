@@ -332,6 +332,14 @@ class L1Ball(Function):
         inside = arrays.row_sum(self.weight * arrays.namespace(x).abs(x), self.batch_ndim) <= self.radius
         return Face(x, self.prox(x), self.weight, self.batch_ndim, inside, free=True)
 
+    def conjugate(self) -> Function:
+        from monops import functions  # families are loaded one after the other: looked up where it is made
+
+        norm = getattr(functions, "LInfNorm", None)
+        if norm is None or arrays.is_array(self.weight):
+            return super().conjugate()
+        return norm(self.radius / self.weight, batch_ndim=self.batch_ndim)
+
     def value_formula(self, x: str) -> str:
         plain = not arrays.is_array(self.weight) and self.weight == 1
         return f"i(|{'' if plain else 'w '}{x}|_1 <= {as_text(self.radius)})"

@@ -101,7 +101,7 @@ class LogBarrier(Smooth):
 
     @classmethod
     def samples(cls) -> tuple[Sample, ...]:
-        return (Sample(lambda a: cls(0.7), (5,)), Sample(lambda a: cls(a([0.5, 0.0, 3.0])), (2, 3)))
+        return (Sample(lambda a: cls(0.7), (5,)), Sample(lambda a: cls(a([0.5, 0.1, 3.0])), (2, 3)))
 
     @property
     def interval(self) -> tuple[Any, Any]:
@@ -176,7 +176,7 @@ class UpperLogBarrier(Smooth):
     def samples(cls) -> tuple[Sample, ...]:
         return (
             Sample(lambda a: cls(0.7, 1.0, 2.0), (5,)),
-            Sample(lambda a: cls(a([0.5, 0.0, 3.0]), a([0.0, 1.0, -1.0]), a([0.5, 0.0, 3.0])), (2, 3)),
+            Sample(lambda a: cls(a([0.5, 0.1, 3.0]), a([0.0, 1.0, -1.0]), a([0.5, 0.1, 3.0])), (2, 3)),
         )
 
     @property
@@ -244,7 +244,7 @@ class BoxBarrier(Smooth):
     --------
     >>> import numpy as np
     >>> np.round(BoxBarrier(0.0, 1.0).prox(np.array([-10.0, 0.5, 10.0])), 4)
-    array([0.0847, 0.5   , 0.9153])
+    array([0.0894, 0.5   , 0.902 ])
     """
 
     lower: Any = 0.0
@@ -264,7 +264,7 @@ class BoxBarrier(Smooth):
     def samples(cls) -> tuple[Sample, ...]:
         return (
             Sample(lambda a: cls(-0.5, 1.5), (5,)),
-            Sample(lambda a: cls(a([0.0, -1.0, -3.0]), 2.0, a([0.5, 0.0, 3.0]), a([2.0, 1.0, 0.0])), (2, 3)),
+            Sample(lambda a: cls(a([0.0, -1.0, -3.0]), 2.0, a([0.5, 0.1, 3.0]), a([2.0, 1.0, 0.1])), (2, 3)),
         )
 
     @cached_property

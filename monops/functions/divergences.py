@@ -15,8 +15,7 @@ from monops import arrays
 from monops.arrays import Array
 from monops.functions.blocks import SeparableSum
 from monops.functions.function import Function
-from monops.functions.pairs import Pairwise, rank_one_derivative
-from monops.functions.roots import increasing_root
+from monops.functions.pairs import Pairwise, rank_one_derivative, root, widened
 from monops.functions.sample import Sample
 from monops.functions.sets import NonNegative
 
@@ -97,22 +96,26 @@ class RatioDivergence(Divergence):
         xp = arrays.namespace(x)
         a, c = x / step, y / step
         lower, upper = self.bracket(a, c)
-        lower = xp.minimum(lower, upper)
-        start = xp.minimum(xp.maximum(0.0 * a, lower), upper)
+        empty = lower > upper  # no ratio makes both positive
+        right = a > c  # the ratio is then more than 1, for the left side of the equation is c - a at u = 0
+        upper = xp.where(right, xp.maximum(upper, 0.0 * a), xp.zeros_like(a))
+        lower = xp.where(right, xp.zeros_like(a), xp.minimum(lower, 0.0 * a))
 
-        def equation(u: Array) -> tuple[Array, Array]:  # sqrt(r) (new y) - (new x)/sqrt(r), scaled
+        def equation(u: Array) -> tuple[Array, Array, Array]:  # sqrt(r) (new y) - (new x)/sqrt(r), scaled
             in_x, in_y, dx, dy = self.slopes(u)
             up, down = xp.exp(xp.where(u < 0, u, 0.0 * u)), xp.exp(-xp.where(u > 0, u, 0.0 * u))
             p, q = a - in_x, c - in_y
-            return up * q - down * p, up * (0.5 * q - dy) + down * (0.5 * p + dx)
+            terms = up * (xp.abs(c) + xp.abs(in_y)) + down * (xp.abs(a) + xp.abs(in_x))
+            slope = up * (0.5 * q - dy) + down * (0.5 * p + dx)
+            return xp.where(empty, xp.zeros_like(u), up * q - down * p), slope, terms + xp.abs(u * slope)
 
-        u = increasing_root(equation, lower, upper, start)
+        u = root(equation, *widened(lower, upper), xp.where(right, upper, lower))
         in_x, in_y, _, _ = self.slopes(u)
         p, q = a - in_x, c - in_y
         by_y = _kept(q, c, in_y) > _kept(p, a, in_x)
         ratio = xp.exp(xp.where(by_y, u, -u))
         better = xp.where(by_y, y - step * in_y, x - step * in_x)
-        positive = xp.where(by_y, q, p) > 0
+        positive = (xp.where(by_y, q, p) > 0) & ~empty
         better, other = (xp.where(positive, part, xp.zeros_like(x)) for part in (better, ratio * better))
         return xp.where(by_y, other, better), xp.where(by_y, better, other)
 

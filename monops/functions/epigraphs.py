@@ -12,8 +12,7 @@ from monops.arrays import Array, Blocks
 from monops.errors import CapabilityError
 from monops.functions.function import Function, check_step
 from monops.functions.norms import L1Norm, SquaredL2
-from monops.functions.pairs import PairwiseMap, graph_derivative, keep_nan, split_pair, whole_rows
-from monops.functions.roots import increasing_root
+from monops.functions.pairs import PairwiseMap, graph_derivative, keep_nan, root, split_pair, whole_rows
 from monops.functions.sample import Sample
 from monops.functions.separable import Separable
 from monops.linear import LinearMap
@@ -104,6 +103,15 @@ class Epigraph(Function):
     def prox_derivative(self, x: Array, step: float = 1.0) -> LinearMap:
         return graph_map(self._rowwise(x[0]), x[0], x[1], project(self._rowwise(x[0]), *x))
 
+    def conjugate(self) -> Function:
+        """The perspective of f* at (u, -v), where its value is known (`Perspective`); else by Moreau's identity."""
+        from monops.functions.perspectives import Perspective, ReflectedSecond, recession  # built from this class
+
+        dual = self.function.conjugate()
+        if not (dual.has_value and dual.has_prox and recession(self.function, self.batch_ndim)):
+            return super().conjugate()
+        return ReflectedSecond(Perspective(dual, self.entrywise, batch_ndim=self.batch_ndim), batch_ndim=self.batch_ndim)
+
     def value_formula(self, x: str) -> str:
         return f"i({self.function.value_formula(x)} <= t)"
 
@@ -175,17 +183,20 @@ def project(f: Function, x: Array, t: Array) -> tuple[Array, Array, Array]:
     upper = xp.log(xp.where(inside, one, arrays.clip(upper, 4.0 * tiny, float(xp.finfo(x.dtype).max) / 4.0)))
     upper = upper + 8.0 * arrays.epsilon(x) * (1.0 + xp.abs(upper))
 
-    def equation(u: Array) -> tuple[Array, Array]:
+    def equation(u: Array) -> tuple[Array, Array, Array]:
         multiplier = xp.exp(u)
         p = _prox_rows(f, x, multiplier)
         move = x - p
         curvature = arrays.inner(move / _columns(multiplier, x), _slope_rows(f, x, p, multiplier, move), ndim)
-        return level + multiplier - f(p), multiplier + curvature
+        height = f(p)
+        slope = multiplier + curvature
+        terms = xp.abs(level) + multiplier + xp.abs(height) + xp.abs(u) * slope
+        return xp.where(inside, 0.0 * height, level + multiplier - height), slope, terms
 
-    root = xp.exp(increasing_root(equation, 0.0 * upper + math.log(tiny), upper, upper))
-    q = _prox_rows(f, x, root)
+    multiplier = xp.exp(root(equation, 0.0 * upper + math.log(tiny), upper, upper))
+    q = _prox_rows(f, x, multiplier)
     q = xp.where(_columns(inside, x), nearest, q)
-    multiplier = xp.where(inside, 0.0 * level, root)
+    multiplier = xp.where(inside, 0.0 * level, multiplier)
     s = xp.where(level < 0, f(q), level + multiplier)
     s = xp.where(inside, level, s)
     q, s = keep_nan(q, x + _columns(level, x)), keep_nan(s, level + arrays.row_sum(x, ndim))

@@ -1,4 +1,4 @@
-"""Scalar equations behind the proxes of entropies, barriers, powers and likelihoods: vectorised, overflow-free, machine precision.
+"""Scalar equations behind the proxes of entropies, barriers, powers and likelihoods: vectorised, without overflow.
 
 Each solves for its unknown in the variable in which the equation is nearly linear (often a logarithm), from a start that is
 good everywhere, with a fixed small number of steps: no array value decides the flow. Parameters are floats or arrays that
@@ -17,7 +17,7 @@ import numpy as np
 from monops import arrays
 from monops.arrays import Array
 from monops.errors import DataError
-from monops.functions.feasibility import holds_somewhere
+from monops.functions.feasibility import as_text, holds_somewhere
 from monops.functions.separable import Separable
 
 DEEP = -50.0  # below it, exp(z) is omega(z) to machine precision
@@ -45,6 +45,21 @@ def check_finite_number(owner: str, name: str, value: Any) -> None:
     """Raise DataError unless a parameter is finite (a number, or an array entry by entry)."""
     if holds_somewhere((value != value) | (abs(value) == math.inf)):
         raise DataError(f"{owner}: {name}={value!r} must be finite")
+
+
+def largest(weight: Any) -> float:
+    """The largest entry of a number or array, as a float."""
+    return float(arrays.namespace(weight).max(weight)) if arrays.is_array(weight) else float(weight)
+
+
+def times(weight: Any, text: str) -> str:
+    """A formula with its weight in front, if it is not 1."""
+    return text if not arrays.is_array(weight) and weight == 1 else f"{as_text(weight)} {text}"
+
+
+def check_weight(owner: str, weight: Any) -> None:
+    """Raise DataError unless a weight is finite and at least 0."""
+    check_nonnegative(owner, "weight", weight)
 
 
 def log(value: Any) -> Any:
@@ -268,3 +283,30 @@ def _cubic_root(d: Array, c: Any) -> Array:
     xp = arrays.namespace(d)
     scale = square_root(c / 3.0)
     return 2.0 * scale * xp.sinh(xp.asinh(1.5 * (d / c) / scale) / 3.0)
+
+
+def hypotenuse_root(a: Array, s: Any) -> Array:
+    """The t >= 0 with t + s t/sqrt(1 + t^2) = a, for a >= 0, s > 0.
+
+    Halley's method, three steps from the least of two estimates: the root with 1 + t in the place of sqrt(1 + t^2), and the
+    asymptote for large t.
+    """
+    xp = arrays.namespace(a)
+    with np.errstate(all="ignore"):
+        v = a - s
+        cube = exponential(log(0.5 * s) / 3.0)
+        size = xp.abs(v) + cube
+        far = xp.where(v < 0, xp.sqrt(0.5 * s / size), xp.abs(v) + 0.5 * s / size / size)
+        near = reciprocal_root(v - 1.0, a)
+        t = xp.where(near < far, near, far)
+        least = a / (1.0 + s)
+        t = xp.where(t < least, least, t)
+        t = xp.where(t < v, v, t)
+        for _ in range(3):
+            q = 1.0 / (1.0 + t * t)
+            r = xp.sqrt(q)
+            slope = 1.0 + s * r * q
+            value = xp.where(t < 1.0, t - a + s * t * r, t - v - s * q / (1.0 + t * r))
+            move = value / slope
+            t = t - move / (1.0 + 1.5 * move * s * t * r * q * q / slope)
+        return t

@@ -74,8 +74,8 @@ class LogisticLoss(Smooth):
     >>> f = LogisticLoss(np.array([1.0, -1.0]))
     >>> round(float(f(np.zeros(2))), 6)
     1.386294
-    >>> np.round(f.prox(np.array([-1e9, 1.0]), 2.0), 3)
-    array([-9.99999998e+08, -9.40000000e-02])
+    >>> np.round(f.prox(np.array([-1e150, 0.0])), 3)
+    array([-1.00e+150, -4.01e-001])
     """
 
     labels: Any
@@ -166,7 +166,7 @@ class CrossEntropy(Smooth):
 
     @classmethod
     def samples(cls) -> tuple[Sample, ...]:
-        return (Sample(lambda a: cls(0.5), (5,)), Sample(lambda a: cls(a([0.0, 0.3, 1.0])), (2, 3)))
+        return (Sample(lambda a: cls(0.5), (5,)), Sample(lambda a: cls(a([0.01, 0.3, 0.99])), (2, 3)))
 
     @cached_property
     def constants(self) -> Constants:
@@ -234,7 +234,7 @@ class PoissonLoss(Smooth):
 
     @classmethod
     def samples(cls) -> tuple[Sample, ...]:
-        return (Sample(lambda a: cls(a([0.0, 1.0, 7.0])), (2, 3)), Sample(lambda a: cls(2.0), (5,)))
+        return (Sample(lambda a: cls(a([0.1, 1.0, 7.0])), (2, 3)), Sample(lambda a: cls(2.0), (5,)))
 
     @property
     def interval(self) -> tuple[Any, Any]:
@@ -361,7 +361,7 @@ class ReverseKullbackLeibler(Smooth):
 
     @classmethod
     def samples(cls) -> tuple[Sample, ...]:
-        return (Sample(lambda a: cls(a([0.0, 1.0, 7.0])), (2, 3)), Sample(lambda a: cls(2.0), (5,)))
+        return (Sample(lambda a: cls(a([0.1, 1.0, 7.0])), (2, 3)), Sample(lambda a: cls(2.0), (5,)))
 
     @property
     def interval(self) -> tuple[Any, Any]:

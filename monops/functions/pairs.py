@@ -7,9 +7,12 @@ of (x, y) -> y phi(x/y) is the indicator of {(u, v) : phi*(u) + v <= 0}, an epig
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, final
+
+import numpy as np
 
 from monops import arrays
 from monops.arrays import Array, Blocks
@@ -154,12 +157,12 @@ def graph_derivative(slope: Array, inner: Array, outside: Array) -> tuple[Array,
     J phi'^2/D).
     """
     xp = arrays.namespace(slope)
-    root = xp.sqrt(inner)
-    m = root * slope
+    half = xp.sqrt(inner)
+    m = half * slope
     big = xp.abs(m) > 1.0
     low, high = xp.where(big, xp.ones_like(m), m), 1.0 / xp.where(big, m, xp.ones_like(m))
     share = xp.where(big, 1.0 / (1.0 + high * high), low * low / (1.0 + low * low))  # m^2/(1 + m^2)
-    mixed = root * xp.where(big, high / (1.0 + high * high), low / (1.0 + low * low))
+    mixed = half * xp.where(big, high / (1.0 + high * high), low / (1.0 + low * low))
     rest = inner * xp.where(big, high * high / (1.0 + high * high), 1.0 / (1.0 + low * low))
     one = xp.ones_like(m)
     return xp.where(outside, rest, one), xp.where(outside, mixed, 0.0 * one), xp.where(outside, share, one)
@@ -173,6 +176,32 @@ def whole_rows(function: Any, shape: tuple[Any, ...]) -> LinearMap:
 # ---- scalar equations --------------------------------------------------------------------------------
 
 
+def root(function: Callable[[Array], tuple[Array, Array, Array]], lower: Array, upper: Array, start: Array) -> Array:
+    """`increasing_root` of t -> (value, slope), which ends an entry when its value is rounding, and polishes it by a last step.
+
+    ``function`` returns the size of the terms of the value besides. Near a root at 0 the rounding of the terms exceeds two
+    units in the last place of t, and Newton's method would jump about in the bracket.
+    """
+    xp = arrays.namespace(start)
+    tolerance = 4.0 * arrays.epsilon(start)
+
+    def settled(t: Array) -> tuple[Array, Array]:
+        value, slope, terms = function(t)
+        return xp.where(xp.abs(value) <= tolerance * terms, xp.zeros_like(value), value), slope
+
+    t = increasing_root(settled, lower, upper, start)
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        value, slope, terms = function(t)
+        newton = t - value / slope
+        return xp.where((xp.abs(value) <= tolerance * terms) & (newton >= lower) & (newton <= upper), newton, t)
+
+
+def widened(lower: Array, upper: Array) -> tuple[Array, Array]:
+    """A bracket three times as wide: a first Newton step across more than half of the bracket is then no cause to bisect."""
+    width = upper - lower
+    return lower - width, upper + width
+
+
 def exponential_root(x: Array, t: Array) -> Array:
     """The zero q of q - x + exp(q) (exp(q) - t), where exp(x) > t: the projection on {exp(x) <= t}.
 
@@ -181,20 +210,22 @@ def exponential_root(x: Array, t: Array) -> Array:
     xp = arrays.namespace(x)
     one = xp.ones_like(x)
     positive = xp.where(x > 0, x, 0.0 * x)
-    root = xp.hypot(t, 2.0 * xp.sqrt(positive))
-    rise = root - t
-    above = xp.where(t > 0, 0.5 * t + 0.5 * root, 2.0 * positive / xp.where(rise > 0, rise, one))
+    length = xp.hypot(t, 2.0 * xp.sqrt(positive))
+    rise = length - t
+    above = xp.where(t > 0, 0.5 * t + 0.5 * length, 2.0 * positive / xp.where(rise > 0, rise, one))
     limit = xp.log(xp.where(above > 1.0, above, one))
     upper = xp.where(limit < x, limit, x)
     lower = xp.where(t > 0, xp.log(xp.where(t > 0, t, one)), xp.where(x < 0, x, 0.0 * x) - 1.0 - xp.log1p(xp.abs(t)))
     lower = xp.where(lower < upper, lower, upper)
 
-    def equation(q: Array) -> tuple[Array, Array]:  # divided by exp(2q) where q > 0
+    def equation(q: Array) -> tuple[Array, Array, Array]:  # divided by exp(2q) where q > 0
         high = xp.where(q > 0, q, 0.0 * q)
         one_power, two_powers, weight = xp.exp(q - 2.0 * high), xp.exp(2.0 * (q - high)), xp.exp(-2.0 * high)
-        return (q - x) * weight + two_powers - t * one_power, weight + 2.0 * two_powers - t * one_power
+        value = (q - x) * weight + two_powers - t * one_power
+        terms = (xp.abs(q) + xp.abs(x)) * weight + two_powers + xp.abs(t) * one_power
+        return value, weight + 2.0 * two_powers - t * one_power, terms
 
-    return increasing_root(equation, lower, upper, upper)
+    return root(equation, *widened(lower, upper), upper)
 
 
 def quadratic_multiplier(size: Array, y: Array, gamma: Any) -> Array:
@@ -213,12 +244,12 @@ def quadratic_multiplier(size: Array, y: Array, gamma: Any) -> Array:
     reach = xp.where((y < 0) & (square < reach), square, reach)
     upper = lower + xp.where(reach > 0, reach, zero)
 
-    def equation(eta: Array) -> tuple[Array, Array]:
+    def equation(eta: Array) -> tuple[Array, Array, Array]:
         ratio = size / (eta + gamma)
         pull = 0.5 * gamma * ratio * ratio
-        return eta - y - pull, 1.0 + 2.0 * pull / (eta + gamma)
+        return eta - y - pull, 1.0 + 2.0 * pull / (eta + gamma), eta + xp.abs(y) + pull
 
-    eta = increasing_root(equation, lower, upper, upper)
+    eta = root(equation, lower, widened(lower, upper)[1], upper)
     return xp.where(y + at_zero > 0, eta, zero)
 
 
@@ -239,14 +270,18 @@ def power_root(first: tuple[Array, float], second: tuple[Array, float], third: t
     lower = xp.minimum(lower, upper)
     sign = xp.where(negative, -xp.ones_like(l1), xp.ones_like(l1))
 
-    def equation(u: Array) -> tuple[Array, Array]:  # divided by the largest term
+    size = xp.maximum(xp.abs(l1), xp.abs(l2))
+
+    def equation(u: Array) -> tuple[Array, Array, Array]:  # divided by the largest term
         exponents = [l1 + s1 * u, l2 + s2 * u, l3 + s3 * u]
         largest = xp.maximum(exponents[0], xp.maximum(exponents[1], exponents[2]))
         largest = xp.where(largest > 0, largest, 0.0 * largest)
         a, b, c = (xp.exp(exponent - largest) for exponent in exponents)
-        return a + b + sign * c - xp.exp(-largest), s1 * a + s2 * b + s3 * sign * c
+        d = xp.exp(-largest)
+        terms = (a + b + c + d) * (1.0 + size + (s1 + s2 + s3) * xp.abs(u))
+        return a + b + sign * c - d, s1 * a + s2 * b + s3 * sign * c, terms
 
-    return increasing_root(equation, lower, upper, upper)
+    return root(equation, *widened(lower, upper), upper)
 
 
 def waterline(y: Array, t: Array) -> tuple[Array, Array]:

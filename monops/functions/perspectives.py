@@ -69,7 +69,7 @@ class Perspective(Function):
 
     def __post_init__(self) -> None:
         dual = self.function.conjugate()
-        if not self.function.has_value or not dual.has_value or not _recession(dual, 0):
+        if not self.function.has_value or not dual.has_value or not recession(dual, 0):
             raise CapabilityError(
                 f"Perspective needs a function with a value and a conjugate with value and domain, and "
                 f"{type(self.function).__name__} lacks one: choose a function whose conjugate is a class of its own"
@@ -98,11 +98,19 @@ class Perspective(Function):
         level = xp.reshape(y, point.shape[:ndim])
         positive = level > 0
         height = xp.where(positive, level, xp.ones_like(level))
-        columns = xp.reshape(height, (*level.shape, *((1,) * (point.ndim - ndim))))
-        inside = height * self.function.batched(ndim)(point / columns)
-        recession = _recession(self.function.conjugate(), ndim)
-        assert recession is not None  # refused when built
-        border = xp.where(level == 0, recession(point), xp.zeros_like(level) + math.inf)
+        rowwise = self.function.batched(ndim)
+
+        def perspective(scale: Array) -> Array:
+            return height * rowwise(point / xp.reshape(scale, (*level.shape, *((1,) * (point.ndim - ndim)))))
+
+        inside = perspective(height)
+        if self.function.is_indicator:  # a cone: a pair within rounding of it counts as inside
+            slack = 8 * arrays.epsilon(point) * xp.maximum(arrays.clip(arrays.norm(point, ndim), 1.0, None), height)
+            lower = xp.where(height > 2.0 * slack, height - slack, 0.5 * height)
+            inside = xp.minimum(inside, xp.minimum(perspective(height + slack), perspective(lower)))
+        limit = recession(self.function.conjugate(), ndim)
+        assert limit is not None  # refused when built
+        border = xp.where(level == 0, limit(point), xp.zeros_like(level) + math.inf)
         return arrays.row_sum(xp.where(positive, inside, border), self.batch_ndim)
 
     def prox(self, x: Array, step: float = 1.0) -> Array:
@@ -135,7 +143,7 @@ class Perspective(Function):
         return f"y ({self.function.value_formula('.')})({x}/y)"
 
 
-def _recession(dual: Function, batch_ndim: int) -> Function | None:
+def recession(dual: Function, batch_ndim: int) -> Function | None:
     """The recession function of g from g*: the support function of the domain of g*; None without a value."""
     if dual.domain is None:
         return None

@@ -252,6 +252,14 @@ class Simplex(Function):
     def _face(self, x: Array) -> Face:
         return Face(x, self.prox(x), self.weight, self.batch_ndim)
 
+    def conjugate(self) -> Function:
+        from monops import functions  # families are loaded one after the other: looked up where it is made
+
+        largest = getattr(functions, "Max", None)
+        if largest is None or arrays.is_array(self.weight):
+            return super().conjugate()
+        return float(self.total / self.weight) * largest(batch_ndim=self.batch_ndim)
+
     def value_formula(self, x: str) -> str:
         return f"i({x} >= 0, {_sum_text(self.weight, x)} = {as_text(self.total)})"
 
