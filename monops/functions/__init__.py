@@ -20,6 +20,7 @@ from monops.functions import (
     entropies,
     entry_epigraphs,
     epigraphs,
+    graphs,
     grids,
     groups,
     hinge,
@@ -37,6 +38,7 @@ from monops.functions import (
     perspectives,
     polyhedra,
     power_divergences,
+    powers,
     quadratics,
     radial_perspectives,
     residuals,
@@ -46,8 +48,10 @@ from monops.functions import (
     shifting,
     simplices,
     smooth_absolute,
+    softmax,
     spectral,
     structured,
+    trees,
     variation,
 )
 from monops.functions.activations import *  # noqa: F403
@@ -67,6 +71,7 @@ from monops.functions.entropies import *  # noqa: F403
 from monops.functions.entry_epigraphs import *  # noqa: F403
 from monops.functions.epigraphs import *  # noqa: F403
 from monops.functions.function import Function, Zero
+from monops.functions.graphs import *  # noqa: F403
 from monops.functions.grids import *  # noqa: F403
 from monops.functions.groups import *  # noqa: F403
 from monops.functions.hinge import *  # noqa: F403
@@ -84,6 +89,7 @@ from monops.functions.penalties import *  # noqa: F403
 from monops.functions.perspectives import *  # noqa: F403
 from monops.functions.polyhedra import *  # noqa: F403
 from monops.functions.power_divergences import *  # noqa: F403
+from monops.functions.powers import *  # noqa: F403
 from monops.functions.quadratics import *  # noqa: F403
 from monops.functions.radial_perspectives import *  # noqa: F403
 from monops.functions.residuals import *  # noqa: F403
@@ -93,8 +99,10 @@ from monops.functions.sets import *  # noqa: F403
 from monops.functions.shifting import *  # noqa: F403
 from monops.functions.simplices import *  # noqa: F403
 from monops.functions.smooth_absolute import *  # noqa: F403
+from monops.functions.softmax import *  # noqa: F403
 from monops.functions.spectral import *  # noqa: F403
 from monops.functions.structured import *  # noqa: F403
+from monops.functions.trees import *  # noqa: F403
 from monops.functions.variation import *  # noqa: F403
 
 __all__ = ["Function", "Zero"]
@@ -114,6 +122,7 @@ __all__ += elastic_box.__all__
 __all__ += entropies.__all__
 __all__ += entry_epigraphs.__all__
 __all__ += epigraphs.__all__
+__all__ += graphs.__all__
 __all__ += grids.__all__
 __all__ += groups.__all__
 __all__ += hinge.__all__
@@ -131,6 +140,7 @@ __all__ += penalties.__all__
 __all__ += perspectives.__all__
 __all__ += polyhedra.__all__
 __all__ += power_divergences.__all__
+__all__ += powers.__all__
 __all__ += quadratics.__all__
 __all__ += radial_perspectives.__all__
 __all__ += residuals.__all__
@@ -140,6 +150,8 @@ __all__ += sets.__all__
 __all__ += shifting.__all__
 __all__ += simplices.__all__
 __all__ += smooth_absolute.__all__
+__all__ += softmax.__all__
 __all__ += spectral.__all__
 __all__ += structured.__all__
+__all__ += trees.__all__
 __all__ += variation.__all__

@@ -302,7 +302,7 @@ class L1Ball(Function):
         xp = arrays.namespace(x0)
         size = xp.abs(x0)
         kept = positive_part_with_sum(size, still.weight, still.radius, self.batch_ndim, capped=True)
-        moved = x0 * xp.astype(kept / nonzero(size), x0.dtype) if is_complex(x0) else xp.sign(x0) * kept
+        moved = x0 * xp.astype(kept / nonzero(size), x0.dtype) if is_complex(x0) else xp.copysign(kept, x0)
         return self.with_derivative(x, step, moved)
 
     def prox_derivative(self, x: Array, step: float = 1.0) -> LinearMap:

@@ -55,7 +55,8 @@ def _multiplier(x: Array, a: Array, b: Any, lower: Any, upper: Any, reach: Any) 
     square = a * a
 
     def equation(t: Array) -> tuple[Array, Array]:
-        moved = x - t * a
+        moved = -t * a
+        moved += x  # in place where the library can
         clipped = _clip(moved, lower, upper)
         slope = xp.vecdot(xp.astype(clipped == moved, x.dtype), square)[..., None]
         value = b - xp.vecdot(clipped, a)[..., None]

@@ -96,7 +96,8 @@ class RatioDivergence(Divergence):
         xp = arrays.namespace(x)
         a, c = x / step, y / step
         lower, upper = self.bracket(a, c)
-        empty = lower > upper  # no ratio makes both positive
+        rounding = 16.0 * arrays.epsilon(x) * (1.0 + xp.abs(lower) + xp.abs(upper))
+        empty = lower - upper > rounding  # no ratio makes both positive
         right = a > c  # the ratio is then more than 1, for the left side of the equation is c - a at u = 0
         upper = xp.where(right, xp.maximum(upper, 0.0 * a), xp.zeros_like(a))
         lower = xp.where(right, xp.zeros_like(a), xp.minimum(lower, 0.0 * a))

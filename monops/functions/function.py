@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -22,6 +23,11 @@ def check_step(step: Any) -> None:
     """Raise DataError for a step that is a number but not positive and finite."""
     if isinstance(step, (int, float)) and not 0 < step < math.inf:
         raise DataError(f"step={step!r} must be a finite number > 0: the prox minimises f(y) + |y - x|^2/(2 step)")
+
+
+@functools.cache
+def _field_names(cls: type) -> tuple[str, ...]:
+    return tuple(entry.name for entry in dataclasses.fields(cls))
 
 
 class ProxCotangents(NamedTuple):
@@ -191,8 +197,12 @@ class Function(Summand):
 
     def detached(self) -> Self:
         """The same function with its data cut off from the record of derivatives; itself when nothing is recorded."""
-        data = {entry.name: getattr(self, entry.name) for entry in dataclasses.fields(self)}
-        recorded = {name: arrays.detach(value) for name, value in data.items() if arrays.tracks_gradient(value)}
+        data = ((name, getattr(self, name)) for name in _field_names(type(self)))
+        recorded = {
+            name: arrays.detach(value)
+            for name, value in data
+            if not isinstance(value, (int, float, Function)) and value is not None and arrays.tracks_gradient(value)
+        }
         return dataclasses.replace(self, **recorded) if recorded else self
 
     def value_formula(self, x: str) -> str:

@@ -164,7 +164,9 @@ class GraphTotalVariation(Iterative):
         useful = 2.0 * (1.0 + np.abs(rows).sum(axis=1, keepdims=True))  # no multiplier needs to be larger
         bound = np.minimum(limit / np.maximum(size, 1e-15 * limit), useful).ravel()
         per_batch = count // max(target.size, 1)
-        wanted = np.repeat(target.ravel(), per_batch) / size[:, 0] / per_batch**0.5
+        share = np.repeat(target.ravel(), per_batch) / per_batch**0.5
+        share = np.where(np.isnan(share), 1e-6, share)  # another signal of the same point has a NaN
+        wanted = share / np.maximum(size[:, 0], 1e-15 * share)
         edges, flat = self._graph.repeated(count), rows.ravel()
         metric = np.tile(self._metric, count)
         search = DualSearch(edges, flat, bound, metric)
@@ -182,7 +184,7 @@ class GraphTotalVariation(Iterative):
             best = current.better(best, edges)
         error = np.sqrt(2.0 * best.gap) * size[:, 0]
         point = (best.p.reshape(rows.shape) + mean) * size
-        point[~whole] = np.nan
+        point[~whole], error[~whole] = np.nan, np.nan
         squared = (error * error).reshape(target.size, per_batch).sum(axis=1).reshape(target.shape)
         reached = bool(np.all((2.0 * best.gap <= wanted * wanted) | ~whole))
         return Solved(point, squared / (2.0 * float(step)), np.sqrt(squared), done, reached, edges, bound, best)
@@ -191,24 +193,8 @@ class GraphTotalVariation(Iterative):
         return self_adjoint(self._linearized(x, step).apply, shape_of(x))
 
     def prox_parameter_derivatives(self, x: Array, step: float = 1.0) -> dict[str, LinearMap]:
-        linear, shape, amount = self._linearized(x, step), shape_of(self.weight), float(step)
-        if not shape:
-            column = -amount * linear.apply(linear.force[None])[0].reshape(x.shape)
-            return {"weight": BroadcastMap(arrays.from_numpy(column, like=x))}
-        count = linear.signs.size // max(len(self.edges), 1)
-        edges = self._graph.repeated(count)
-
-        def forward(change: np.ndarray) -> np.ndarray:
-            spread = np.tile(np.broadcast_to(change, (len(change), len(self.edges))), (1, count))
-            return -amount * linear.apply((edges.transpose @ (linear.signs * spread).T).T)
-
-        def backward(g: np.ndarray) -> np.ndarray:
-            force = linear.signs * (edges.matrix @ linear.apply(g.reshape(len(g), -1)).T).T
-            total = -amount * force.reshape(len(g), count, -1).sum(axis=1)
-            return total if shape[0] != 1 or len(self.edges) == 1 else total.sum(axis=1, keepdims=True)
-
-        reach = 2.0 * amount * float(linear.signs.size) ** 0.5
-        return {"weight": HostMap(forward, backward, shape, shape_of(x), reach)}
+        places = np.arange(len(self.edges))
+        return {"weight": edge_derivative(self._linearized(x, step), self._graph, places, self.weight, float(step), x)}
 
     def _linearized(self, x: Array, step: Any) -> Linearization:
         found = self._solve(arrays.detach(x), arrays.detach(step), np.asarray(arrays.to_numpy(self.target_error(x, 1e-7))))
@@ -218,6 +204,30 @@ class GraphTotalVariation(Iterative):
         if arrays.is_array(self.weight):
             return f"sum_e w_e |{x}_i - {x}_j|"
         return f"{float(self.weight):g} sum_e |{x}_i - {x}_j|"
+
+
+def edge_derivative(
+    linear: Linearization, graph: Edges, places: np.ndarray, weight: Any, step: float, like: Array
+) -> LinearMap:
+    """The derivative of the prox in a weight: a number, or an array whose entry ``places[e]`` is that of edge e."""
+    shape = shape_of(weight)
+    if not shape or shape[0] == 1:
+        column = -step * linear.apply(linear.force[None])[0].reshape(like.shape)
+        return BroadcastMap(arrays.from_numpy(column, like=like), shape)
+    count = len(linear.labels) // graph.nodes
+    edges = graph.repeated(count)
+
+    def forward(change: np.ndarray) -> np.ndarray:
+        spread = np.tile(change[:, places], (1, count))
+        return -step * linear.apply((edges.transpose @ (linear.signs * spread).T).T)
+
+    def backward(g: np.ndarray) -> np.ndarray:
+        force = linear.signs * (edges.matrix @ linear.apply(g.reshape(len(g), -1)).T).T
+        total = np.zeros((len(g), *shape))
+        total[:, places] = -step * force.reshape(len(g), count, -1).sum(axis=1)
+        return total
+
+    return HostMap(forward, backward, shape, shape_of(like), 2.0 * step * float(linear.signs.size) ** 0.5)
 
 
 class Solved(NamedTuple):

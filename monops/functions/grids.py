@@ -176,6 +176,7 @@ class TotalVariation(Iterative):
         limit = 0.0 * size + step * self.weight
         threshold = xp.minimum(limit / xp.maximum(size, 1e-15 * limit), useful)
         least, aim = (xp.reshape(part, (-1,)) for part in (wanted, self._aim(x, tolerance)))
+        least, aim = (xp.where(whole, part, xp.ones_like(part)) for part in (least, aim))
         least, aim = (part / xp.maximum(size, 1e-15 * part) for part in (least, aim))
         solved = self._iterate(safe, threshold, scales, least, aim)
         bound = xp.reshape(xp.sqrt(2.0 * solved.best.gap) * size, batch)

@@ -228,6 +228,22 @@ def exponential_root(x: Array, t: Array) -> Array:
     return root(equation, *widened(lower, upper), upper)
 
 
+def log_or_minus_infinity(t: Array) -> Array:
+    """log t; -infinity for t <= 0."""
+    xp = arrays.namespace(t)
+    return xp.where(t > 0, xp.log(xp.where(t > 0, t, xp.ones_like(t))), xp.zeros_like(t) - math.inf)
+
+
+def project_on_exponential(x: Array, t: Array) -> tuple[Array, Array]:
+    """The projection on {exp(x) <= t}, entry by entry."""
+    xp = arrays.namespace(x)
+    outside = x > log_or_minus_infinity(t)
+    q = exponential_root(xp.where(outside, x, xp.ones_like(x)), xp.where(outside, t, xp.zeros_like(t)))
+    above = (t > 0) & (q > 0)  # where this form rounds less
+    s = xp.where(above, t + (x - q) * xp.exp(-xp.where(above, q, 0.0 * q)), xp.exp(q))
+    return xp.where(outside, q, x), xp.where(outside, s, t)
+
+
 def quadratic_multiplier(size: Array, y: Array, gamma: Any) -> Array:
     """The root eta >= 0 of eta = y + gamma size^2/(2 (eta + gamma)^2); 0 where y + size^2/(2 gamma) <= 0.
 

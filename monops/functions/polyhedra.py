@@ -82,9 +82,21 @@ class _Between:
         return level - arrays.clip(level, self.lower, self.upper)
 
     def project(self, x: Array, batch_ndim: int) -> Array:
-        """x - excess/|direction|^2 direction, twice: the second pass removes the rounding of the first when x is far away."""
-        for _ in range(2):
-            x = x - keep_axes(self.excess(x, batch_ndim) / self.square, x) * self.direction
+        """x - excess/|direction|^2 direction; then once more, to the same bound: that removes the rounding of the first pass,
+        which is relative to x, however far away x is.
+        """
+        xp = arrays.namespace(x)
+        level = inner_rows(self.direction, x, batch_ndim)
+        target = arrays.clip(level, self.lower, self.upper)
+        moving = level != target
+        slack = row_slack(xp.abs(target), x, batch_ndim)
+        for second in (False, True):
+            excess = xp.where(moving, inner_rows(self.direction, x, batch_ndim) - target, xp.zeros_like(level))
+            if second and arrays.holds_everywhere(~(xp.abs(excess) > slack)):
+                break
+            move = keep_axes(-excess / self.square, x) * self.direction
+            move += x  # in place where the library can: a second temporary would cost as much as the arithmetic
+            x = move
         return x
 
     def value(self, x: Array, batch_ndim: int) -> Array:
@@ -135,9 +147,9 @@ class Hyperplane(Function):
 
     Notes
     -----
-    prox: x - (<a, x> - b)/|a|^2 a. **Domain** the hyperplane. **Constants** mu = 0; no gradient. **Cost** two inner products
-    and two sums of vectors: a second pass keeps <a, x> = b to rounding also for x far away. **Derivative** of the prox: I - a
-    a*/|a|^2; in b: a/|a|^2; in a: with t = (<a, x> - b)/|a|^2, da -> -t da - a <prox(x) - t a, da>/|a|^2.
+    prox: x - (<a, x> - b)/|a|^2 a. **Domain** the hyperplane. **Constants** mu = 0; no gradient. **Cost** three inner
+    products and a sum of vectors; for x far away one sum more, which keeps <a, x> = b to rounding. **Derivative** of the
+    prox: I - a a*/|a|^2; in b: a/|a|^2; in a: with t = (<a, x> - b)/|a|^2, da -> -t da - a <prox(x) - t a, da>/|a|^2.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""Powers, inverse powers and roots of single entries, and logarithmic barriers with a growth term."""
+"""Powers, inverse powers and roots, entry by entry."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from monops import arrays
 from monops.arrays import Array
-from monops.constants import Constants, Known
+from monops.constants import Constants
 from monops.errors import DataError
 from monops.functions.equations import (
     Smooth,
@@ -27,7 +27,6 @@ from monops.functions.sample import Sample
 
 __all__ = [
     "InversePower",
-    "NegativePower",
     "NegativeRoot",
     "Power",
 ]
@@ -187,7 +186,7 @@ class InversePower(Smooth):
     def conjugate(self) -> Function:
         q = self.exponent
         root = (q * self.weight) ** (1.0 / (q + 1.0))
-        return NegativePower(q / (q + 1.0), root * (1.0 + 1.0 / q), batch_ndim=self.batch_ndim)
+        return NegativeRoot(q / (q + 1.0), root * (1.0 + 1.0 / q), batch_ndim=self.batch_ndim).scale_argument(-1.0)
 
     def value_formula(self, x: str) -> str:
         return f"sum {times(self.weight, f'{x}^-{self.exponent:g}')}"
@@ -260,34 +259,10 @@ class NegativeRoot(Smooth):
         safe = xp.where(p <= 0, xp.ones_like(p), p)
         return {"weight": xp.where(p <= 0, xp.zeros_like(p), -self.exponent * safe ** (self.exponent - 1.0))}
 
+    def conjugate(self) -> Function:
+        r = self.exponent
+        weight = (1.0 / r - 1.0) * (r * self.weight) ** (1.0 / (1.0 - r))
+        return InversePower(r / (1.0 - r), weight, batch_ndim=self.batch_ndim).scale_argument(-1.0)
+
     def value_formula(self, x: str) -> str:
         return f"-sum {times(self.weight, f'{x}^{self.exponent:g}')}"
-
-
-@final
-@dataclass(frozen=True, eq=False)
-class NegativePower(Smooth):
-    """f(x) = -sum_i weight_i (-x_i)^exponent on x <= 0, 0 < exponent < 1: ``NegativeRoot`` at -x, conjugate of ``InversePower``.
-
-    Parameters
-    ----------
-    exponent : float, default 0.5
-        Between 0 and 1.
-    weight : float or array that broadcasts against x, default 1
-        Greater than 0.
-
-    Notes
-    -----
-    prox: -p with the prox p of ``NegativeRoot`` at -x. **Domain** x <= 0. **Constants** mu = 0; no gradient at 0. **Cost**
-    fifteen logarithms and exponentials an entry. **Derivative** of the prox: that of ``NegativeRoot`` at -x.
-
-    References
-    ----------
-    Bauschke and Combettes (2017), chapter 13.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> np.round(NegativePower().prox(np.array([-3.75, 1e150])), 12) + 0.0
-    array([-4.,  0.])
-    """

@@ -84,7 +84,8 @@ def positive_part_with_sum(x: Array, weight: Any, total: Any, batch_ndim: int, c
         if arrays.holds_everywhere(inside):
             return arrays.maximum(x, 0.0)
     ratio = ratio - xp.max(ratio, axis=-1, keepdims=True)  # a constant changes nothing, and the digits that matter stay
-    point = arrays.maximum(ratio - sum_threshold(ratio, square, total), 0.0)
+    ratio -= sum_threshold(ratio, square, total)  # in place where the library can: temporaries cost as much as the arithmetic
+    point = np.maximum(ratio, 0.0, out=ratio) if isinstance(ratio, np.ndarray) else arrays.maximum(ratio, 0.0)
     point = point if plain is None else weight * point
     if capped:
         point = xp.where(inside, arrays.maximum(flat, 0.0), point)

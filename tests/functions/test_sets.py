@@ -124,6 +124,12 @@ def test_l1_ball_and_max_norm_split_a_point() -> None:
     np.testing.assert_allclose(x - L1Ball(step).prox(x), np.clip(x, -level, level), atol=1e-12)
 
 
+def test_derivative_inside_the_l1_ball_is_the_identity_also_at_zero_entries() -> None:
+    x, h = np.array([0.5, 0.0, -0.25]), np.array([1.0, 2.0, 3.0])
+    np.testing.assert_array_equal(L1Ball(1.0).prox_derivative(x).apply(h), h)
+    np.testing.assert_array_equal(L1Ball(0.5).prox_derivative(x).apply(h), [2.0, 0.0, 2.0])
+
+
 # ---- boxes, points, balls -----------------------------------------------------------------------------
 
 
@@ -241,6 +247,24 @@ def test_capped_simplex_shares_ties_equally_however_far_away(scale: float) -> No
     np.testing.assert_allclose(f.prox(np.array([scale, scale, -scale, scale])), [0.5, 0.5, 0.0, 0.5], atol=1e-12)
 
 
+def test_unbounded_entries_go_as_far_as_the_level_needs() -> None:
+    f = HyperplaneBox(np.array([1.0, 3.0, 1.0]), 1000.0, 0.0, np.array([np.inf, np.inf, 1.0]))
+    np.testing.assert_allclose(f.prox(np.zeros(3)), [99.9, 299.7, 1.0], rtol=1e-13)
+    g = HyperplaneBox(np.array([1.0, -3.0]), -1000.0, 0.0, np.inf)
+    np.testing.assert_allclose(g.prox(np.zeros(2)), [0.0, 1000.0 / 3.0], rtol=1e-13)
+
+
+def test_equations_hold_also_for_points_far_away_along_the_normal() -> None:
+    b = np.array([0.5, -1.0])
+    for scale in (1e4, 1e8, 1e12):
+        far = random(4, 1) + scale * NORMAL
+        for f in (Hyperplane(NORMAL, 0.3), HalfSpace(NORMAL, 0.3), Slab(NORMAL, -1.0, 0.3)):
+            assert abs(NORMAL @ f.prox(far) - 0.3) < 1e-14
+            assert float(f(f.prox(far))) == 0.0
+        away = random(4, 1) + scale * (np.array([1.0, -0.7]) @ A)
+        np.testing.assert_allclose(A @ AffineSet(A, b).prox(away), b, atol=1e-14)
+
+
 def test_sections_that_are_a_corner_of_the_box_are_found() -> None:
     x = random(5, 0, 10.0)
     np.testing.assert_allclose(HyperplaneBox(np.ones(5), 5.0, 0.0, 1.0).prox(x), np.ones(5), atol=1e-12)
@@ -301,9 +325,10 @@ def min_max(x: np.ndarray) -> np.ndarray:
     return np.array([max(min(x[j : k + 1].mean() for k in range(i, n)) for j in range(i + 1)) for i in range(n)])
 
 
-@pytest.mark.parametrize("scale", [1e-300, 1.0, 1e150, 1e307])
+@pytest.mark.parametrize("scale", [1e-300, 1.0, 1e150, 1.7e308])
 def test_monotone_projection_is_the_min_max_of_means(scale: float) -> None:
     x = random((3, 9), 4)
+    x = np.sort(x / np.max(np.abs(x)), axis=-1)[:, ::-1] * np.array([[1.0], [0.5], [-1.0]])  # long pools: sums overflow
     with np.errstate(over="raise", invalid="raise"):
         p = MonotoneCone().prox(scale * x) / scale
     np.testing.assert_allclose(p, [min_max(row) for row in x], rtol=1e-12)
