@@ -56,7 +56,7 @@ def cvxpy_prox(sample: Sample, x: Any, step: float) -> np.ndarray:
         definition = (0.0, definition)
     value, constraints = definition if isinstance(definition, tuple) else (definition, [])
     distance = sum(cp.sum_squares(variable - leaf) for variable, leaf in zip(variables, leaves, strict=True))
-    problem = cp.Problem(cp.Minimize(value + distance / (2 * step)), constraints)
+    problem = cp.Problem(cp.Minimize(step * value + distance / 2), constraints)
     with warnings.catch_warnings():  # at 1e-10 the solver may say that it came only almost as near; the comparison decides
         warnings.simplefilter("ignore")
         problem.solve(solver=cp.CLARABEL, tol_gap_abs=1e-10, tol_gap_rel=1e-10, tol_feas=1e-10)

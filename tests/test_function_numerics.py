@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from monops import arrays, errors
+from monops.functions.iterative import Iterative
 from monops.functions.separable import Separable
 from tests.strategies import point
 from tests.walk import Case, every, every_case, every_complex_case, every_convex_case, host, inner, size
@@ -35,7 +36,8 @@ def test_library_dtype_device_and_values_on_every_backend(case: Case, dtype: str
     f, reference = case.sample.build(a), case.f
     x = point(case.sample.shape, a, 0, case.sample.scale)
     expected = reference.prox(case.x(), 0.7)
-    tolerance = 3e-4 if dtype == "float32" else 1e-9 + 30 * case.sample.accuracy
+    rounding = 3e-3 if isinstance(f, Iterative) else 3e-4  # the root of a duality gap resolves sqrt(epsilon)
+    tolerance = rounding if dtype == "float32" else 1e-9 + 30 * case.sample.accuracy
     p = f.prox(x, 0.7)
     results = [(p, expected)]
     if f.has_gradient:

@@ -10,11 +10,15 @@ from monops.functions import (
     balls,
     barriers,
     blocks,
+    bounded_entropies,
     box_sections,
     composition,
     cones,
+    curved_cones,
+    combination,
     distances,
     divergences,
+    dual_cones,
     duality,
     elastic_box,
     entropies,
@@ -23,11 +27,13 @@ from monops.functions import (
     graphs,
     grids,
     groups,
+    growth_barriers,
     hinge,
     intersections,
     likelihoods,
     losses,
     monotone,
+    nested_groups,
     nonconvex,
     nonconvex_groups,
     nonconvex_sets,
@@ -49,8 +55,11 @@ from monops.functions import (
     simplices,
     smooth_absolute,
     softmax,
+    sorted_norms,
     spectral,
+    squares,
     structured,
+    transport,
     trees,
     variation,
 )
@@ -60,11 +69,15 @@ from monops.functions.averages import *  # noqa: F403
 from monops.functions.balls import *  # noqa: F403
 from monops.functions.barriers import *  # noqa: F403
 from monops.functions.blocks import *  # noqa: F403
+from monops.functions.bounded_entropies import *  # noqa: F403
 from monops.functions.box_sections import *  # noqa: F403
 from monops.functions.composition import *  # noqa: F403
 from monops.functions.cones import *  # noqa: F403
+from monops.functions.curved_cones import *  # noqa: F403
+from monops.functions.combination import *  # noqa: F403
 from monops.functions.distances import *  # noqa: F403
 from monops.functions.divergences import *  # noqa: F403
+from monops.functions.dual_cones import *  # noqa: F403
 from monops.functions.duality import *  # noqa: F403
 from monops.functions.elastic_box import *  # noqa: F403
 from monops.functions.entropies import *  # noqa: F403
@@ -74,11 +87,13 @@ from monops.functions.function import Function, Zero
 from monops.functions.graphs import *  # noqa: F403
 from monops.functions.grids import *  # noqa: F403
 from monops.functions.groups import *  # noqa: F403
+from monops.functions.growth_barriers import *  # noqa: F403
 from monops.functions.hinge import *  # noqa: F403
 from monops.functions.intersections import *  # noqa: F403
 from monops.functions.likelihoods import *  # noqa: F403
 from monops.functions.losses import *  # noqa: F403
 from monops.functions.monotone import *  # noqa: F403
+from monops.functions.nested_groups import *  # noqa: F403
 from monops.functions.nonconvex import *  # noqa: F403
 from monops.functions.nonconvex_groups import *  # noqa: F403
 from monops.functions.nonconvex_sets import *  # noqa: F403
@@ -100,8 +115,11 @@ from monops.functions.shifting import *  # noqa: F403
 from monops.functions.simplices import *  # noqa: F403
 from monops.functions.smooth_absolute import *  # noqa: F403
 from monops.functions.softmax import *  # noqa: F403
+from monops.functions.sorted_norms import *  # noqa: F403
 from monops.functions.spectral import *  # noqa: F403
+from monops.functions.squares import *  # noqa: F403
 from monops.functions.structured import *  # noqa: F403
+from monops.functions.transport import *  # noqa: F403
 from monops.functions.trees import *  # noqa: F403
 from monops.functions.variation import *  # noqa: F403
 
@@ -112,11 +130,15 @@ __all__ += averages.__all__
 __all__ += balls.__all__
 __all__ += barriers.__all__
 __all__ += blocks.__all__
+__all__ += bounded_entropies.__all__
 __all__ += box_sections.__all__
 __all__ += composition.__all__
 __all__ += cones.__all__
+__all__ += curved_cones.__all__
+__all__ += combination.__all__
 __all__ += distances.__all__
 __all__ += divergences.__all__
+__all__ += dual_cones.__all__
 __all__ += duality.__all__
 __all__ += elastic_box.__all__
 __all__ += entropies.__all__
@@ -125,11 +147,13 @@ __all__ += epigraphs.__all__
 __all__ += graphs.__all__
 __all__ += grids.__all__
 __all__ += groups.__all__
+__all__ += growth_barriers.__all__
 __all__ += hinge.__all__
 __all__ += intersections.__all__
 __all__ += likelihoods.__all__
 __all__ += losses.__all__
 __all__ += monotone.__all__
+__all__ += nested_groups.__all__
 __all__ += nonconvex.__all__
 __all__ += nonconvex_groups.__all__
 __all__ += nonconvex_sets.__all__
@@ -151,7 +175,10 @@ __all__ += shifting.__all__
 __all__ += simplices.__all__
 __all__ += smooth_absolute.__all__
 __all__ += softmax.__all__
+__all__ += sorted_norms.__all__
 __all__ += spectral.__all__
+__all__ += squares.__all__
 __all__ += structured.__all__
+__all__ += transport.__all__
 __all__ += trees.__all__
 __all__ += variation.__all__

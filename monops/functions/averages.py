@@ -79,7 +79,8 @@ class ProximalAverage(Iterative):
 
     @classmethod
     def samples(cls) -> tuple[Sample, ...]:
-        from monops.functions.norms import L1Norm, SquaredL2
+        from monops.functions.norms import L1Norm
+        from monops.functions.squares import SquaredL2
         from monops.functions.sets import Box
 
         return (

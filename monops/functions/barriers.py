@@ -231,9 +231,9 @@ class BoxBarrier(Smooth):
     Notes
     -----
     prox: the root in the interval of a cubic, (p - x)/step = lower_weight/(p - lower) - upper_weight/(upper - p): on the half
-    that holds p, the farther barrier is linearised five times, and the rest is a quadratic equation solved as it is.
+    that holds p, the farther barrier is linearised four times, and the rest is a quadratic equation solved as it is.
     **Domain** the box (its closure). **Constants** mu = (v^(1/3) + w^(1/3))^3/(upper - lower)^2 for the weights v and w, at
-    the point where f'' is smallest; no gradient at the bounds. **Cost** about eight square roots an entry. **Derivative** of
+    the point where f'' is smallest; no gradient at the bounds. **Cost** about six square roots an entry. **Derivative** of
     the prox: 1/(1 + step f''(p)), 0 where p is rounded to a bound.
 
     References

@@ -51,7 +51,8 @@ class SeparableSum(Function):
 
     @classmethod
     def samples(cls) -> tuple[Sample, ...]:
-        from monops.functions.norms import L1Norm, SquaredL2
+        from monops.functions.norms import L1Norm
+        from monops.functions.squares import SquaredL2
 
         return (
             Sample(lambda a: cls((SquaredL2(1.0), SquaredL2(3.0))), ((3,), (2,))),

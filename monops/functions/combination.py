@@ -10,14 +10,17 @@ from monops import arrays, constants
 from monops.arrays import Array
 from monops.constants import Constants, Known
 from monops.errors import CapabilityError, DataError
+from monops.functions.balls import L2Ball
 from monops.functions.function import Function, Zero, check_step
 from monops.functions.groups import GroupL2, SparseGroup
-from monops.functions.norms import CubedL2, L1Norm, L1PlusL2, L2Norm, Linear, SquaredL2
-from monops.functions.order import Max, SortedL1
-from monops.functions.polyhedra import MonotoneCone
+from monops.functions.monotone import MonotoneCone
+from monops.functions.norms import CubedL2, L1Norm, L1PlusL2, L2Norm
+from monops.functions.order import Max
 from monops.functions.sample import Sample
 from monops.functions.separable import Separable, shape_of
-from monops.functions.sets import Box, BoxSupport, L2Ball, NonNegative
+from monops.functions.sets import Box, BoxSupport, NonNegative
+from monops.functions.sorted_norms import SortedL1
+from monops.functions.squares import Linear, SquaredL2
 from monops.functions.variation import FusedLasso, TotalVariation1D
 from monops.linear import LinearMap, SelfAdjointMap
 
@@ -141,8 +144,8 @@ class RadialSum(Function):
 
     Notes
     -----
-    prox: prox_radial(prox_homogeneous(x)). **Domain** the intersection. **Constants** mu adds. **Cost** the sum. **Derivative** of
-    the prox: the product of the two derivatives, made self-adjoint.
+    prox: prox_radial(prox_homogeneous(x)). **Domain** the intersection. **Constants** mu adds. **Cost** the sum. **Derivative**
+    of the prox: the product of the two derivatives, made self-adjoint.
 
     References
     ----------
@@ -162,7 +165,9 @@ class RadialSum(Function):
     def samples(cls) -> tuple[Sample, ...]:
         return (
             Sample(lambda a: cls(L2Ball(1.5), NonNegative()), (5,), lambda cp, y: [cp.norm(y, 2) <= 1.5, y >= 0]),
-            Sample(lambda a: cls(SquaredL2(1.5), L2Norm(0.5)), (5,), lambda cp, y: 0.75 * cp.sum_squares(y) + 0.5 * cp.norm(y, 2)),
+            Sample(
+                lambda a: cls(SquaredL2(1.5), L2Norm(0.5)), (5,), lambda cp, y: 0.75 * cp.sum_squares(y) + 0.5 * cp.norm(y, 2)
+            ),
             Sample(lambda a: cls(L2Norm(0.5), L1Norm(0.4)), (5,), lambda cp, y: 0.5 * cp.norm(y, 2) + 0.4 * cp.norm1(y)),
         )
 

@@ -117,7 +117,8 @@ class TightFrameComposition(Wrapper):
 
     @classmethod
     def samples(cls) -> tuple[Sample, ...]:
-        from monops.functions.norms import L1Norm, SquaredL2
+        from monops.functions.norms import L1Norm
+        from monops.functions.squares import SquaredL2
 
         square = np.array([[0.6, 0.8, 0.0], [-0.8, 0.6, 0.0], [0.0, 0.0, 1.0]])
         return (

@@ -65,7 +65,8 @@ class Distance(Wrapper):
 
     @classmethod
     def samples(cls) -> tuple[Sample, ...]:
-        from monops.functions.sets import L2Ball, NonNegative
+        from monops.functions.balls import L2Ball
+        from monops.functions.sets import NonNegative
 
         return (
             Sample(lambda a: cls(NonNegative(), 0.8), (5,), lambda cp, y: 0.8 * cp.norm(cp.neg(y), 2)),
@@ -173,7 +174,8 @@ class SquaredDistance(Wrapper):
 
     @classmethod
     def samples(cls) -> tuple[Sample, ...]:
-        from monops.functions.sets import L2Ball, NonNegative
+        from monops.functions.balls import L2Ball
+        from monops.functions.sets import NonNegative
 
         return (
             Sample(lambda a: cls(NonNegative(), 0.8), (5,), lambda cp, y: 0.4 * cp.sum_squares(cp.neg(y)), exact=False),

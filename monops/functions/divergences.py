@@ -113,19 +113,12 @@ class RatioDivergence(Divergence):
         u = root(equation, *widened(lower, upper), xp.where(right, upper, lower))
         in_x, in_y, _, _ = self.slopes(u)
         p, q = a - in_x, c - in_y
-        by_y = _kept(q, c, in_y) > _kept(p, a, in_x)
-        ratio = xp.exp(xp.where(by_y, u, -u))
+        by_y = u <= 0  # the larger component has lost fewer digits: the smaller one follows from the ratio
+        ratio = xp.exp(-xp.abs(u))
         better = xp.where(by_y, y - step * in_y, x - step * in_x)
         positive = (xp.where(by_y, q, p) > 0) & ~empty
         better, other = (xp.where(positive, part, xp.zeros_like(x)) for part in (better, ratio * better))
         return xp.where(by_y, other, better), xp.where(by_y, better, other)
-
-
-def _kept(difference: Array, a: Array, b: Array) -> Array:
-    """|a - b| relative to the terms: the share of the digits that the difference has kept."""
-    xp = arrays.namespace(a)
-    size = xp.abs(a) + xp.abs(b)
-    return xp.abs(difference) / xp.where(size > 0, size, xp.ones_like(size))
 
 
 def log_ratio(x: Array, y: Array) -> Array:

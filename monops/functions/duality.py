@@ -44,7 +44,8 @@ class Conjugate(Wrapper):
 
     @classmethod
     def samples(cls) -> tuple[Sample, ...]:
-        from monops.functions.norms import L1Norm, SquaredL2
+        from monops.functions.norms import L1Norm
+        from monops.functions.squares import SquaredL2
 
         return (Sample(lambda a: cls(SquaredL2(2.0)), (5,)), Sample(lambda a: cls(L1Norm(0.6)), (5,)))
 
@@ -124,7 +125,8 @@ class MoreauEnvelope(Wrapper):
 
     @classmethod
     def samples(cls) -> tuple[Sample, ...]:
-        from monops.functions.norms import L1Norm, SquaredL2
+        from monops.functions.norms import L1Norm
+        from monops.functions.squares import SquaredL2
 
         return (Sample(lambda a: cls(L1Norm(), 0.5), (5,)), Sample(lambda a: cls(SquaredL2(2.0), 0.5), (5,)))
 

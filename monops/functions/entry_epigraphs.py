@@ -185,8 +185,8 @@ class EpigraphExp(_EntryEpigraph):
     -----
     prox: outside the set (q, exp(q)) with the root q of q - x + exp(q) (exp(q) - t) = 0, by Newton's method in a bracket of
     logarithms: no exponential overflows. **Domain** the set. **Constants** mu = 0. **Cost** about 6 exponentials an entry.
-    **Derivative** of the prox: with g = exp(q) and J = 1/(1 + (g - t) g), J/(1 + J g^2) (1, g; g, g^2) plus, in t, 0; the
-    identity inside (and at its boundary).
+    **Derivative** of the prox: with g = exp(q) and J = 1/(1 + (g - t) g), J/(1 + J g^2) (1, g; g, g^2); the identity
+    inside (and at its boundary).
 
     References
     ----------

@@ -7,14 +7,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, final
 
+import numpy as np
+
 from monops import arrays
 from monops.arrays import Array, Blocks
 from monops.errors import CapabilityError
 from monops.functions.function import Function, check_step
-from monops.functions.norms import L1Norm, SquaredL2
+from monops.functions.norms import L1Norm
 from monops.functions.pairs import PairwiseMap, graph_derivative, keep_nan, root, split_pair, whole_rows
 from monops.functions.sample import Sample
 from monops.functions.separable import Separable
+from monops.functions.squares import SquaredL2
 from monops.linear import LinearMap
 
 __all__ = [
@@ -83,9 +86,7 @@ class Epigraph(Function):
         level = xp.reshape(t, point.shape[: still.batch_ndim])
         size = arrays.norm(point, still.batch_ndim)
         slack = 16 * arrays.epsilon(point) * xp.maximum(arrays.clip(size, 1.0, None), xp.abs(level))
-        relative = 8 * arrays.epsilon(point)
-        heights = [still(point), still((1.0 - relative) * point), still((1.0 + relative) * point)]
-        height = xp.minimum(heights[0], xp.minimum(heights[1], heights[2]))
+        height = _least_height(still, point)
         value = xp.where(height <= level + slack, 0.0 * level, xp.zeros_like(level) + math.inf)
         return arrays.row_sum(value, self.batch_ndim)
 
@@ -114,6 +115,16 @@ class Epigraph(Function):
 
     def value_formula(self, x: str) -> str:
         return f"i({self.function.value_formula(x)} <= t)"
+
+
+def _least_height(f: Function, x: Array) -> Array:
+    """The least f within rounding of x: of every entry if f is separable, else along the ray through x."""
+    xp, relative = arrays.namespace(x), 8 * arrays.epsilon(x)
+    if isinstance(f, Separable):
+        slack = relative * arrays.clip(xp.abs(x), 1.0, None)
+        values = [f.entry_value(x), f.entry_value(x - slack), f.entry_value(x + slack)]
+        return arrays.row_sum(xp.minimum(values[0], xp.minimum(values[1], values[2])), f.batch_ndim)
+    return xp.minimum(f(x), xp.minimum(f((1.0 - relative) * x), f((1.0 + relative) * x)))
 
 
 def check_has_value_and_prox(owner: str, function: Any, entrywise: bool) -> None:
@@ -188,12 +199,22 @@ def project(f: Function, x: Array, t: Array) -> tuple[Array, Array, Array]:
         p = _prox_rows(f, x, multiplier)
         move = x - p
         curvature = arrays.inner(move / _columns(multiplier, x), _slope_rows(f, x, p, multiplier, move), ndim)
+        rounded = arrays.row_sum(xp.abs(move), ndim) <= 16.0 * arrays.epsilon(x) * arrays.row_sum(xp.abs(x), ndim)
+        slope = multiplier + xp.where(rounded, 0.0 * curvature, curvature)
         height = f(p)
-        slope = multiplier + curvature
-        terms = xp.abs(level) + multiplier + xp.abs(height) + xp.abs(u) * slope
+        terms = (xp.abs(level) + multiplier + xp.abs(height)) * (1.0 + xp.abs(u))
         return xp.where(inside, 0.0 * height, level + multiplier - height), slope, terms
 
-    multiplier = xp.exp(root(equation, 0.0 * upper + math.log(tiny), upper, upper))
+    lowest = 0.0 * upper + math.log(tiny)
+    lower, width = upper, 1.0
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        while width < 2048.0:  # down to a multiplier that is too small, in steps that double
+            above = equation(lower)[0] > 0
+            if arrays.holds_everywhere(~above):
+                break
+            upper, lower = xp.where(above, lower, upper), xp.where(above, xp.maximum(lower - width, lowest), lower)
+            width = 2.0 * width
+        multiplier = xp.exp(root(equation, lower, upper, upper))
     q = _prox_rows(f, x, multiplier)
     q = xp.where(_columns(inside, x), nearest, q)
     multiplier = xp.where(inside, 0.0 * level, multiplier)

@@ -16,9 +16,9 @@ from monops.functions.function import Function, Zero
 from monops.functions.gluing import Edges, Linearization, Pair, finish, gaps
 from monops.functions.hosted import HostMap, self_adjoint
 from monops.functions.iterative import CertifiedProx, Iterative
-from monops.functions.norms import check_weight
 from monops.functions.sample import Sample
 from monops.functions.separable import shape_of
+from monops.functions.weights import check_weight
 from monops.linear import BroadcastMap, LinearMap
 
 __all__ = [

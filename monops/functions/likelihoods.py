@@ -143,7 +143,7 @@ class CrossEntropy(Smooth):
     -----
     prox: the root in [0, 1] of the cubic (p - x)/step = targets/p - (1 - targets)/(1 - p), as in ``BoxBarrier``. **Domain**
     [0, 1] (the closure). **Constants** mu = (t^(1/3) + (1 - t)^(1/3))^3, at least 1; no gradient at 0 and 1. **Cost** about
-    eight square roots an entry. **Derivative** of the prox: 1/(1 + step f''(p)), 0 where p is 0 or 1; in the targets too.
+    six square roots an entry. **Derivative** of the prox: 1/(1 + step f''(p)), 0 where p is 0 or 1; in the targets too.
 
     References
     ----------

@@ -1,39 +1,54 @@
-"""Norms and the squared Euclidean norm."""
+"""Norms of a vector: l1, l2, l_inf, l1 + l2, the squared l1 norm, and the cube of the l2 norm."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, final
 
 from monops import arrays
 from monops.arrays import Array
-from monops.constants import Constants
+from monops.constants import Known
 from monops.errors import DataError
-from monops.functions.function import Function
+from monops.functions.balls import L1Ball, L2Ball, LInfBall
+from monops.functions.feasibility import nonzero, row_axes, row_norm
+from monops.functions.function import Function, check_step
 from monops.functions.sample import Sample
-from monops.functions.separable import Separable
-from monops.functions.sets import Box, L2Ball
-from monops.linear import Diagonal, LinearMap
+from monops.functions.separable import Separable, shape_of
+from monops.functions.simplices import row_total, sum_threshold
+from monops.functions.weights import check_weight, weighted
+from monops.linear import BroadcastMap, DiagonalPlusRankOne, LinearMap, ScaledMap, SelfAdjointMap
 
-__all__ = [
-    "GroupL2",
-    "GroupL2Ball",
-    "L1Norm",
-    "L2Norm",
-    "SquaredL2",
-]
+__all__ = ["CubedL2", "L1Norm", "L1PlusL2", "L2Norm", "LInfNorm", "SquaredL1"]
 
 
-def check_weight(owner: str, weight: Any) -> None:
-    """Raise DataError unless a weight is finite and at least 0 (a number, or an array entry by entry)."""
-    if arrays.is_array(weight):
-        xp = arrays.namespace(weight)
-        if not bool(xp.all(xp.isfinite(weight))) or bool(xp.any(weight < 0)):
-            raise DataError(f"{owner}: weight has a negative or non-finite entry: weights must be finite and at least 0")
-    elif not (isinstance(weight, (int, float)) and 0 <= weight < math.inf):
-        raise DataError(f"{owner}: weight={weight!r} must be a finite number >= 0, or the function is not convex")
+class Shrinkage:
+    """x max(1 - t/|x|, 0) and its derivatives, |x| Euclidean over ``axes``, without overflow or a zero to divide by."""
+
+    def __init__(self, x: Array, size: Array, threshold: Any) -> None:
+        xp = arrays.namespace(x)
+        self.moving = size > threshold
+        safe = xp.where(self.moving, size, xp.ones_like(size))
+        self.ratio = xp.where(self.moving, threshold / safe, xp.ones_like(size))
+        self.factor = 1.0 - self.ratio
+        self.unit = x / xp.astype(xp.where(self.moving, safe, nonzero(size)), x.dtype)
+
+    def derivative(self, axes: tuple[int, ...]) -> DiagonalPlusRankOne:
+        """factor I + (t/|x|) u u* where |x| > t, else 0."""
+        zero = 0.0 * self.ratio
+        xp = arrays.namespace(self.ratio)
+        return DiagonalPlusRankOne(self.factor, self.unit, xp.where(self.moving, self.ratio, zero), axes)
+
+    def in_threshold(self) -> Array:
+        """Derivative in t: -u where |x| > t."""
+        xp = arrays.namespace(self.unit)
+        return xp.where(self.moving, -self.unit, xp.zeros_like(self.unit))
+
+
+def row_size(x: Array, batch_ndim: int) -> Array:
+    """|x| of each row, its axes kept."""
+    size = row_norm(x, batch_ndim)
+    return arrays.namespace(size).reshape(size, (*size.shape, *(1,) * (x.ndim - batch_ndim)))
 
 
 @final
@@ -94,7 +109,7 @@ class L1Norm(Separable):
         return {"weight": arrays.namespace(p).sign(p)}
 
     def conjugate(self) -> Function:
-        return Box(-1.0 * self.weight, 1.0 * self.weight, batch_ndim=self.batch_ndim)
+        return LInfBall(self.weight, batch_ndim=self.batch_ndim)
 
     def value_formula(self, x: str) -> str:
         if arrays.is_array(self.weight):
@@ -107,9 +122,16 @@ class L1Norm(Separable):
 class L2Norm(Function):
     """f(x) = weight |x|_2 over all entries of a row (all axes behind the batch axes).
 
+    Parameters
+    ----------
+    weight : float, default 1
+        At least 0.
+
     Notes
     -----
-    prox: x max(1 - step weight/|x|, 0), block soft-thresholding. **Constants** mu = 0. **Cost** two passes.
+    prox: x max(1 - step weight/|x|, 0), block soft-thresholding; also for complex x. **Domain** everything. **Constants**
+    mu = 0, not smooth; f is weight-Lipschitz. **Cost** two passes. **Derivative** of the prox: with t = step weight and u =
+    x/|x|, (1 - t/|x|) I + (t/|x|) u u* where |x| > t, else 0 (0 at the kink); in the weight: -step u where |x| > t.
 
     References
     ----------
@@ -127,171 +149,341 @@ class L2Norm(Function):
     def __post_init__(self) -> None:
         check_weight("L2Norm", self.weight)
 
+    @classmethod
+    def samples(cls) -> tuple[Sample, ...]:
+        return (
+            Sample(lambda a: cls(1.3), (5,), lambda cp, y: 1.3 * cp.norm(y, 2), is_complex=True),
+            Sample(lambda a: cls(0.4), (2, 3), lambda cp, y: 0.4 * cp.norm(y, "fro")),
+        )
+
+    @property
+    def value_lipschitz(self) -> Known:
+        return Known(float(self.weight), "computed: the weight")
+
     def __call__(self, x: Array) -> Array:
-        return self.weight * arrays.norm(x, self.batch_ndim)
+        return self.weight * row_norm(x, self.batch_ndim)
+
+    def _shrinkage(self, x: Array, step: Any) -> Shrinkage:
+        return Shrinkage(x, row_size(x, self.batch_ndim), step * self.weight)
 
     def prox(self, x: Array, step: float = 1.0) -> Array:
-        return x * shrinkage(x, step * self.weight, tuple(range(self.batch_ndim, x.ndim)))
+        check_step(step)
+        still = arrays.detach(x)
+        return self.with_derivative(x, step, still * self._shrinkage(still, arrays.detach(step)).factor)
 
     def conjugate(self) -> Function:
         return L2Ball(self.weight, batch_ndim=self.batch_ndim)
 
+    def prox_derivative(self, x: Array, step: float = 1.0) -> LinearMap:
+        return self._shrinkage(x, step).derivative(row_axes(x, self.batch_ndim))
+
+    def prox_parameter_derivatives(self, x: Array, step: float = 1.0) -> dict[str, LinearMap]:
+        return {"weight": BroadcastMap(step * self._shrinkage(x, step).in_threshold())}
+
     def value_formula(self, x: str) -> str:
-        return f"|{x}|_2" if self.weight == 1 else f"{self.weight:g} |{x}|_2"
-
-
-def shrinkage(x: Array, threshold: float, axes: tuple[int, ...]) -> Array:
-    """max(1 - threshold/|x|, 0) with |x| over the axes, which are kept."""
-    size = group_size(x, axes)
-    if threshold == 0:
-        return arrays.namespace(x).ones_like(size)
-    return 1.0 - threshold / arrays.clip(size, threshold, None)
-
-
-def group_size(x: Array, axes: tuple[int, ...]) -> Array:
-    """Euclidean norm over the axes, which are kept with length 1."""
-    xp = arrays.namespace(x)
-    if not axes:
-        return xp.abs(x)
-    magnitude = xp.abs(x) if xp.isdtype(x.dtype, "complex floating") else x
-    return xp.sqrt(xp.sum(magnitude * magnitude, axis=axes, keepdims=True))
+        return weighted(self.weight, f"|{x}|_2")
 
 
 @final
 @dataclass(frozen=True, eq=False)
-class GroupL2(Function):
-    """f(x) = weight sum over groups of |x_group|_2; a group runs along ``axis``, one group for each other index.
+class LInfNorm(Function):
+    """f(x) = weight max |x_i| over all entries of a row.
 
     Parameters
     ----------
     weight : float, default 1
-    axis : int or tuple of int, default -1
-        The axes inside a group, counted without the batch axes. ``GroupL2(axis=0) @ Gradient(shape)`` is the isotropic
-        total variation.
+        At least 0.
 
     Notes
     -----
-    prox: block soft-thresholding of each group. **Constants** mu = 0. **Cost** two passes.
+    prox: x minus its projection on the l1 ball of radius step weight, which cuts |x_i| off at a common height; also for complex
+    x. **Domain** everything. **Constants** mu = 0, not smooth; f is weight-Lipschitz. **Cost** linear: that of `L1Ball`.
+    **Derivative** of the prox: the identity minus that of the projection.
 
     References
     ----------
-    Yuan and Lin (2006); Bauschke and Combettes (2017), chapter 24.
+    Bauschke and Combettes (2017), chapter 24; Duchi, Shalev-Shwartz, Singer and Chandra (2008).
 
     Examples
     --------
     >>> import numpy as np
-    >>> float(GroupL2()(np.array([[3.0, 4.0], [0.0, 1.0]])))
-    6.0
+    >>> LInfNorm().prox(np.array([3.0, -2.5, 0.5]), 1.5)
+    array([ 2. , -2. ,  0.5])
     """
 
-    weight: float = 1.0
-    axis: int | tuple[int, ...] = -1
+    weight: Any = 1.0
 
     def __post_init__(self) -> None:
-        check_weight("GroupL2", self.weight)
+        check_weight("LInfNorm", self.weight)
 
-    def _axes(self, x: Array) -> tuple[int, ...]:
-        axes = (self.axis,) if isinstance(self.axis, int) else self.axis
-        return tuple(axis if axis < 0 else axis + self.batch_ndim for axis in axes)
+    @classmethod
+    def samples(cls) -> tuple[Sample, ...]:
+        return (
+            Sample(lambda a: cls(1.3), (5,), lambda cp, y: 1.3 * cp.norm_inf(y), is_complex=True),
+            Sample(lambda a: cls(0.1), (2, 3), lambda cp, y: 0.1 * cp.max(cp.abs(y))),
+        )
+
+    @property
+    def value_lipschitz(self) -> Known:
+        return Known(float(self.weight), "computed: the weight, because |x|_inf <= |x|_2")
 
     def __call__(self, x: Array) -> Array:
         xp = arrays.namespace(x)
-        magnitude = xp.abs(x)
-        return self.weight * arrays.row_sum(xp.sqrt(xp.sum(magnitude * magnitude, axis=self._axes(x))), self.batch_ndim)
+        return self.weight * xp.max(xp.reshape(xp.abs(x), (*x.shape[: self.batch_ndim], -1)), axis=-1)
+
+    def _ball(self, step: Any) -> L1Ball:
+        return L1Ball(step * self.weight, batch_ndim=self.batch_ndim)
 
     def prox(self, x: Array, step: float = 1.0) -> Array:
-        return x * shrinkage(x, step * self.weight, self._axes(x))
+        check_step(step)
+        return x - self._ball(step).prox(x)
 
     def conjugate(self) -> Function:
-        return GroupL2Ball(self.weight, self.axis, batch_ndim=self.batch_ndim)
+        return L1Ball(self.weight, batch_ndim=self.batch_ndim)
+
+    def prox_derivative(self, x: Array, step: float = 1.0) -> LinearMap:
+        jacobian = self._ball(step).prox_derivative(x)
+        return SelfAdjointMap(lambda h: h - jacobian.apply(h), shape_of(x))
+
+    def prox_parameter_derivatives(self, x: Array, step: float = 1.0) -> dict[str, LinearMap]:
+        return {"weight": ScaledMap(self._ball(step).prox_parameter_derivatives(x)["radius"], -step)}
 
     def value_formula(self, x: str) -> str:
-        return f"|{x}|_2,1" if self.weight == 1 else f"{self.weight:g} |{x}|_2,1"
+        return weighted(self.weight, f"|{x}|_inf")
 
 
 @final
 @dataclass(frozen=True, eq=False)
-class GroupL2Ball(Function):
-    """Indicator of {x : |x_group|_2 <= radius for every group}, the conjugate of ``GroupL2(radius, axis)``.
+class L1PlusL2(Function):
+    """f(x) = l1 |x|_1 + l2 |x|_2, not squared: sparse, and zero altogether where x is small. A row is one vector.
+
+    Parameters
+    ----------
+    l1, l2 : float, default 1
+        At least 0.
 
     Notes
     -----
-    prox: each group is divided by max(1, |x_group|/radius). **Constants** mu = 0.
+    prox: block soft-thresholding (step l2) of the soft threshold (step l1) of x. **Domain** everything. **Constants** mu = 0,
+    not smooth. **Cost** three passes. **Derivative** of the prox: that of the l2 norm at the soft threshold z of x, on the
+    entries where z is not 0.
+
+    References
+    ----------
+    Yu (2013), On decomposing the proximal map.
 
     Examples
     --------
     >>> import numpy as np
-    >>> GroupL2Ball(1.0).prox(np.array([[3.0, 4.0], [0.0, 0.5]]))
-    array([[0.6, 0.8],
-           [0. , 0.5]])
+    >>> L1PlusL2(1.0, 2.5).prox(np.array([4.0, -5.0, 0.5])) + 0.0
+    array([ 1.5, -2. ,  0. ])
     """
 
-    radius: float = 1.0
-    axis: int | tuple[int, ...] = -1
+    l1: float = 1.0
+    l2: float = 1.0
 
     def __post_init__(self) -> None:
-        check_weight("GroupL2Ball", self.radius)
+        check_weight("L1PlusL2", self.l1)
+        check_weight("L1PlusL2", self.l2)
+
+    @classmethod
+    def samples(cls) -> tuple[Sample, ...]:
+        return (
+            Sample(lambda a: cls(0.5, 0.8), (5,), lambda cp, y: 0.5 * cp.norm1(y) + 0.8 * cp.norm(y, 2), is_complex=True),
+            Sample(lambda a: cls(0.2, 0.1), (2, 3), lambda cp, y: 0.2 * cp.sum(cp.abs(y)) + 0.1 * cp.norm(y, "fro")),
+        )
 
     @property
-    def is_indicator(self) -> bool:
-        return True
+    def domain(self) -> Function:
+        from monops.functions.function import Zero
+
+        return Zero(batch_ndim=self.batch_ndim)
 
     def __call__(self, x: Array) -> Array:
-        distance = arrays.namespace(x).abs(x - self.prox(x))
-        return arrays.indicator(distance, x, self.batch_ndim)
+        absolute = arrays.row_sum(arrays.namespace(x).abs(x), self.batch_ndim)
+        return self.l1 * absolute + self.l2 * row_norm(x, self.batch_ndim)
+
+    def _parts(self, x: Array, step: Any) -> tuple[Array, Shrinkage]:
+        z = arrays.soft_threshold(x, step * self.l1)
+        return z, Shrinkage(z, row_size(z, self.batch_ndim), step * self.l2)
 
     def prox(self, x: Array, step: float = 1.0) -> Array:
-        return arrays.ball_projection(x, self.radius, GroupL2(axis=self.axis, batch_ndim=self.batch_ndim)._axes(x))
+        check_step(step)
+        z, shrinkage = self._parts(arrays.detach(x), arrays.detach(step))
+        return self.with_derivative(x, step, z * shrinkage.factor)
 
-    def conjugate(self) -> Function:
-        return GroupL2(self.radius, self.axis, batch_ndim=self.batch_ndim)
+    def prox_derivative(self, x: Array, step: float = 1.0) -> LinearMap:
+        z, shrinkage = self._parts(x, step)
+        outer, axes = shrinkage.derivative(row_axes(x, self.batch_ndim)), row_axes(x, self.batch_ndim)
+        xp = arrays.namespace(x)
+        if not xp.isdtype(x.dtype, "complex floating"):
+            return DiagonalPlusRankOne(xp.astype(z != 0, x.dtype) * outer.diagonal, outer.vector, outer.coefficient, axes)
+        phase = x / xp.astype(nonzero(xp.abs(x)), x.dtype)
+        kept = xp.astype(z != 0, xp.abs(x).dtype)
+        across = kept * (1.0 - step * self.l1 / nonzero(xp.abs(x)))
+        inner = DiagonalPlusRankOne(across, phase, kept - across, ())
+        return SelfAdjointMap(lambda h: 0.5 * (outer.apply(inner.apply(h)) + inner.apply(outer.apply(h))), shape_of(x))
+
+    def prox_parameter_derivatives(self, x: Array, step: float = 1.0) -> dict[str, LinearMap]:
+        z, shrinkage = self._parts(x, step)
+        outer = shrinkage.derivative(row_axes(x, self.batch_ndim))
+        xp = arrays.namespace(x)
+        phase = z / xp.astype(nonzero(xp.abs(z)), z.dtype)
+        return {"l1": BroadcastMap(-step * outer.apply(phase)), "l2": BroadcastMap(step * shrinkage.in_threshold())}
 
     def value_formula(self, x: str) -> str:
-        return f"i(|{x}|_2,inf <= {self.radius:g})"
+        return f"({weighted(self.l1, f'|{x}|_1')} + {weighted(self.l2, f'|{x}|_2')})"
 
 
 @final
 @dataclass(frozen=True, eq=False)
-class SquaredL2(Function):
-    """f(x) = weight/2 |x|^2.
+class SquaredL1(Function):
+    """f(x) = weight/2 |x|_1^2 over all entries of a row: the exclusive lasso of one group.
+
+    Parameters
+    ----------
+    weight : float, default 1
+        Above 0.
 
     Notes
     -----
-    prox: x/(1 + step weight); gradient: weight x. **Constants** mu = L = weight.
+    prox: sign(x_i) max(|x_i| - t, 0) with t = step weight |prox(x)|_1. **Domain** everything. **Constants** mu = 0, not smooth.
+    **Cost** linear: Newton's method on the piecewise linear equation for t, as for `Simplex`. **Derivative** of the prox: D - s
+    v v*/(1 + s k) with D = 1 where prox(x) is not 0 (k entries), v = D sign(x), s = step weight.
+
+    References
+    ----------
+    Kowalski (2009), Sparse regression using mixed norms.
 
     Examples
     --------
     >>> import numpy as np
-    >>> SquaredL2(3.0).prox(np.array([8.0]), 1.0)
-    array([2.])
+    >>> SquaredL1().prox(np.array([3.0, -1.0]), 1.0) + 0.0
+    array([1.5, 0. ])
     """
 
     weight: float = 1.0
 
     def __post_init__(self) -> None:
-        check_weight("SquaredL2", self.weight)
+        if not isinstance(self.weight, (int, float)) or not 0 < self.weight < math.inf:
+            raise DataError(f"SquaredL1: weight={self.weight!r} must be a finite number > 0")
 
-    @cached_property
-    def constants(self) -> Constants:
-        weight = float(self.weight)
-        return Constants(weight, lipschitz=weight, cyclic=True, affine=True, why="computed: the weight")
+    @classmethod
+    def samples(cls) -> tuple[Sample, ...]:
+        return (
+            Sample(lambda a: cls(1.3), (5,), lambda cp, y: 0.65 * cp.square(cp.norm1(y))),
+            Sample(lambda a: cls(0.1), (2, 3), lambda cp, y: 0.05 * cp.square(cp.sum(cp.abs(y)))),
+        )
+
+    @property
+    def domain(self) -> Function:
+        from monops.functions.function import Zero
+
+        return Zero(batch_ndim=self.batch_ndim)
 
     def __call__(self, x: Array) -> Array:
-        return 0.5 * self.weight * arrays.inner(x, x, self.batch_ndim)
+        size = arrays.row_sum(arrays.namespace(x).abs(x), self.batch_ndim)
+        return 0.5 * self.weight * size * size
 
     def prox(self, x: Array, step: float = 1.0) -> Array:
-        return x / (1.0 + step * self.weight)
+        check_step(step)
+        still = arrays.detach(x)
+        xp = arrays.namespace(still)
+        size = xp.reshape(xp.abs(still), (*x.shape[: self.batch_ndim], -1))
+        top = xp.max(size, axis=-1, keepdims=True)
+        share = 1.0 / (arrays.detach(step) * self.weight)
+        # sum max(|x_i| - t, 0) = t/s is the threshold of a simplex with one entry more, at the top, of weight^2 1/s
+        ratio = xp.concat([size - top, xp.zeros_like(top)], axis=-1)
+        square = xp.concat([xp.ones_like(size), xp.zeros_like(top) + share], axis=-1)
+        threshold = top + sum_threshold(ratio, square, share * top)
+        kept = arrays.clip(size - threshold, 0.0, None)
+        return self.with_derivative(x, step, xp.copysign(xp.reshape(kept, x.shape), still))
 
-    def gradient(self, x: Array) -> Array:
-        return self.weight * x
-
-    def conjugate(self) -> Function:
-        if self.weight == 0:
-            return Box(0.0, 0.0, batch_ndim=self.batch_ndim)
-        return SquaredL2(1.0 / self.weight, batch_ndim=self.batch_ndim)
+    def _face(self, x: Array, step: Any) -> tuple[Array, Array, Array]:
+        """The signs where the prox is not 0, how many they are, and the sum of its moduli; row axes kept."""
+        xp = arrays.namespace(x)
+        p = self.prox(x, step)
+        signs = xp.sign(p)
+        return signs, row_total(signs * signs, self.batch_ndim), row_total(xp.abs(p), self.batch_ndim)
 
     def prox_derivative(self, x: Array, step: float = 1.0) -> LinearMap:
-        return Diagonal(arrays.namespace(x).ones_like(x) / (1.0 + step * self.weight))
+        signs, count, _ = self._face(x, step)
+        s = step * self.weight
+        return DiagonalPlusRankOne(signs * signs, signs, -s / (1.0 + s * count), row_axes(x, self.batch_ndim))
+
+    def prox_parameter_derivatives(self, x: Array, step: float = 1.0) -> dict[str, LinearMap]:
+        signs, count, total = self._face(x, step)
+        return {"weight": BroadcastMap(-step * total / (1.0 + step * self.weight * count) * signs)}
 
     def value_formula(self, x: str) -> str:
-        return f"1/2 |{x}|^2" if self.weight == 1 else f"{self.weight:g}/2 |{x}|^2"
+        return f"{self.weight:g}/2 |{x}|_1^2"
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class CubedL2(Function):
+    """f(x) = weight/3 |x|_2^3 over all entries of a row: the cubic regularisation of Newton's method.
+
+    Parameters
+    ----------
+    weight : float, default 1
+        At least 0.
+
+    Notes
+    -----
+    prox: x/(1 + s r) with s = step weight and r = 2 |x|/(1 + sqrt(1 + 4 s |x|)) the norm of the prox. Gradient weight |x| x.
+    **Domain** everything. **Constants** mu = 0; the gradient is not Lipschitz on the whole space. **Cost** two passes.
+    **Derivative** of the prox: (r/|x|) (I - u u*) + u u*/(1 + 2 s r), u = x/|x|; the identity at 0.
+
+    References
+    ----------
+    Nesterov and Polyak (2006), Cubic regularization of Newton method and its global performance.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> CubedL2().prox(np.array([1.2, 1.6]), 1.0)
+    array([0.6, 0.8])
+    """
+
+    weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        check_weight("CubedL2", self.weight)
+
+    @classmethod
+    def samples(cls) -> tuple[Sample, ...]:
+        return (Sample(lambda a: cls(1.3), (5,), lambda cp, y: 1.3 / 3 * cp.power(cp.norm(y, 2), 3), is_complex=True),)
+
+    def __call__(self, x: Array) -> Array:
+        size = row_norm(x, self.batch_ndim)
+        return (self.weight / 3.0) * size * size * size
+
+    def gradient(self, x: Array) -> Array:
+        return arrays.scale_rows(self.weight * row_norm(x, self.batch_ndim), x)
+
+    def _ratio(self, x: Array, step: Any) -> tuple[Array, Array]:
+        """|x|, and r/|x|; row axes kept."""
+        size = row_size(x, self.batch_ndim)
+        root = arrays.namespace(size).sqrt(1.0 + (4.0 * step * self.weight) * size)
+        return size, 2.0 / (1.0 + root)
+
+    def prox(self, x: Array, step: float = 1.0) -> Array:
+        check_step(step)
+        still = arrays.detach(x)
+        return self.with_derivative(x, step, still * self._ratio(still, arrays.detach(step))[1])
+
+    def prox_derivative(self, x: Array, step: float = 1.0) -> LinearMap:
+        size, ratio = self._ratio(x, step)
+        along = 1.0 / (1.0 + 2.0 * step * self.weight * ratio * size)
+        unit = x / arrays.namespace(x).astype(nonzero(size), x.dtype)
+        return DiagonalPlusRankOne(ratio, unit, along - ratio, row_axes(x, self.batch_ndim))
+
+    def prox_parameter_derivatives(self, x: Array, step: float = 1.0) -> dict[str, LinearMap]:
+        size, ratio = self._ratio(x, step)
+        r = ratio * size
+        unit = x / arrays.namespace(x).astype(nonzero(size), x.dtype)
+        return {"weight": BroadcastMap(-step * r * r / (1.0 + 2.0 * step * self.weight * r) * unit)}
+
+    def value_formula(self, x: str) -> str:
+        return f"{self.weight:g}/3 |{x}|_2^3"

@@ -193,7 +193,8 @@ def root(function: Callable[[Array], tuple[Array, Array, Array]], lower: Array, 
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         value, slope, terms = function(t)
         newton = t - value / slope
-        return xp.where((xp.abs(value) <= tolerance * terms) & (newton >= lower) & (newton <= upper), newton, t)
+        near = xp.abs(newton - t) <= tolerance**0.5 * (1.0 + xp.abs(t))
+        return xp.where((xp.abs(value) <= tolerance * terms) & near & (newton >= lower) & (newton <= upper), newton, t)
 
 
 def widened(lower: Array, upper: Array) -> tuple[Array, Array]:

@@ -19,9 +19,10 @@ from monops.functions.entry_epigraphs import EpigraphSquare
 from monops.functions.epigraphs import Epigraph, check_has_value_and_prox, graph_map, project
 from monops.functions.function import Function, check_step
 from monops.functions.norm_epigraphs import EpigraphL2
-from monops.functions.norms import L1Norm, SquaredL2
+from monops.functions.norms import L1Norm
 from monops.functions.pairs import split_pair, whole_rows
 from monops.functions.sample import Sample
+from monops.functions.squares import SquaredL2
 from monops.linear import LinearMap
 
 __all__ = [

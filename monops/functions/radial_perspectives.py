@@ -13,11 +13,11 @@ from monops.functions.blocks import SeparableSum
 from monops.functions.entry_epigraphs import EpigraphSquare
 from monops.functions.epigraphs import Epigraph
 from monops.functions.function import Function, Zero, check_step
-from monops.functions.norms import SquaredL2
 from monops.functions.pairs import keep_nan, quadratic_multiplier, rank_one_derivative, split_pair, whole_rows
 from monops.functions.perspectives import ReflectedSecond
 from monops.functions.sample import Sample
 from monops.functions.sets import NonNegative
+from monops.functions.squares import SquaredL2
 from monops.linear import BroadcastMap, LinearMap, Stack
 
 __all__ = [

@@ -46,7 +46,8 @@ class Scaling(Wrapper):
 
     @classmethod
     def samples(cls) -> tuple[Sample, ...]:
-        from monops.functions.norms import L1Norm, SquaredL2
+        from monops.functions.norms import L1Norm
+        from monops.functions.squares import SquaredL2
 
         return (Sample(lambda a: cls(SquaredL2(2.0), 1.5), (5,)), Sample(lambda a: cls(L1Norm(), 0.4), (5,)))
 
@@ -132,7 +133,7 @@ class Postcomposition(Wrapper):
 
     @classmethod
     def samples(cls) -> tuple[Sample, ...]:
-        from monops.functions.norms import SquaredL2
+        from monops.functions.squares import SquaredL2
 
         return (Sample(lambda a: cls(SquaredL2(2.0), 1.5, -0.5), (5,)),)
 
@@ -204,7 +205,8 @@ class ArgumentScaling(Wrapper):
 
     @classmethod
     def samples(cls) -> tuple[Sample, ...]:
-        from monops.functions.norms import L1Norm, SquaredL2
+        from monops.functions.norms import L1Norm
+        from monops.functions.squares import SquaredL2
 
         return (Sample(lambda a: cls(SquaredL2(2.0), -1.5), (5,)), Sample(lambda a: cls(L1Norm(0.3), 2.0), (5,)))
 

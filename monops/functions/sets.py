@@ -9,7 +9,6 @@ from typing import Any, final
 from monops import arrays
 from monops.arrays import Array
 from monops.errors import DataError
-from monops.functions.balls import L2Ball as L2Ball
 from monops.functions.feasibility import (
     as_text,
     check_bounds,

@@ -46,7 +46,8 @@ class Translation(Wrapper):
 
     @classmethod
     def samples(cls) -> tuple[Sample, ...]:
-        from monops.functions.norms import L1Norm, SquaredL2
+        from monops.functions.norms import L1Norm
+        from monops.functions.squares import SquaredL2
 
         return (
             Sample(lambda a: cls(SquaredL2(2.0), a([0.0, 1.0, 2.0, 3.0, 4.0])), (5,)),
@@ -131,7 +132,8 @@ class Tilt(Wrapper):
 
     @classmethod
     def samples(cls) -> tuple[Sample, ...]:
-        from monops.functions.norms import L1Norm, SquaredL2
+        from monops.functions.norms import L1Norm
+        from monops.functions.squares import SquaredL2
 
         return (
             Sample(lambda a: cls(SquaredL2(2.0), a([0.0, 1.0, -2.0, 3.0, 0.5])), (5,)),
@@ -215,7 +217,8 @@ class QuadraticPerturbation(Wrapper):
 
     @classmethod
     def samples(cls) -> tuple[Sample, ...]:
-        from monops.functions.norms import L1Norm, SquaredL2
+        from monops.functions.norms import L1Norm
+        from monops.functions.squares import SquaredL2
 
         return (Sample(lambda a: cls(SquaredL2(2.0), 1.5), (5,)), Sample(lambda a: cls(L1Norm(), 0.7), (5,)))
 

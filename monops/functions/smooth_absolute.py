@@ -10,6 +10,7 @@ from typing import Any, final
 from monops import arrays
 from monops.arrays import Array
 from monops.constants import Constants
+from monops.functions.bounded_entropies import ArtanhEntropy, Semicircle, SymmetricBarrier
 from monops.functions.equations import (
     Smooth,
     check_positive,
@@ -19,6 +20,7 @@ from monops.functions.equations import (
     reciprocal_root,
     times,
 )
+from monops.functions.function import Function
 from monops.functions.sample import Sample
 
 __all__ = [
@@ -99,6 +101,9 @@ class Fair(Smooth):
         shrunk = p / (1.0 + size)
         return {"delta": self.weight * shrunk * size / (self.delta * (1.0 + size)), "weight": shrunk}
 
+    def conjugate(self) -> Function:
+        return SymmetricBarrier(self.weight * self.delta, self.delta, batch_ndim=self.batch_ndim)
+
     def value_formula(self, x: str) -> str:
         return times(self.weight, f"fair_{self.delta:g}({x})")
 
@@ -169,6 +174,9 @@ class LogCosh(Smooth):
 
     def entry_parameter_slopes(self, p: Array) -> dict[str, Array]:
         return {"weight": arrays.namespace(p).tanh(p)}
+
+    def conjugate(self) -> Function:
+        return ArtanhEntropy(self.weight, batch_ndim=self.batch_ndim)
 
     def value_formula(self, x: str) -> str:
         return f"sum {times(self.weight, f'log cosh({x})')}"
@@ -247,6 +255,9 @@ class PseudoHuber(Smooth):
         root = xp.hypot(p, self.delta + xp.zeros_like(p))
         sine, cosine = p / root, self.delta / root
         return {"delta": -self.weight * sine * cosine / root, "weight": sine}
+
+    def conjugate(self) -> Function:
+        return Semicircle(self.weight, self.delta, batch_ndim=self.batch_ndim)
 
     def value_formula(self, x: str) -> str:
         return f"sum {times(self.weight, f'(sqrt({x}^2 + {self.delta:g}^2) - {self.delta:g})')}"

@@ -13,9 +13,9 @@ from monops.errors import ShapeError
 from monops.functions.chains import Pieces, check_signal, denoise, weight_derivative
 from monops.functions.function import Function, Zero, check_step
 from monops.functions.hosted import self_adjoint
-from monops.functions.norms import check_weight
 from monops.functions.sample import Sample
 from monops.functions.separable import shape_of
+from monops.functions.weights import check_weight
 from monops.linear import BroadcastMap, LinearMap, SelfAdjointMap
 
 __all__ = [

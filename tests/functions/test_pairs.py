@@ -121,6 +121,14 @@ def test_the_zero_region_has_the_known_border() -> None:
         assert np.all(outside[1] > 0)
 
 
+def test_tiny_steps_keep_the_component_that_stays_positive() -> None:
+    """The new ratio is near 1e20 or 1e-20, and one of the two formulas for the prox has lost all digits."""
+    for f in (F.HellingerDivergence(), F.IAlphaDivergence(0.3), F.KullbackLeiblerDivergence()):
+        p, q = f.prox(pair([0.66, -0.83, 2.0], [-0.83, 0.66, -1.0]), 1e-10)
+        np.testing.assert_allclose(p, [0.66, 0.0, 2.0], atol=1e-8)
+        np.testing.assert_allclose(q, [0.0, 0.66, 0.0], atol=1e-8)
+
+
 def test_relations_between_divergences() -> None:
     x = wide(1.0)
     assert_pairs_close(F.HellingerDivergence().prox(x, 0.4), F.IAlphaDivergence(0.5).prox(x, 0.8))
@@ -260,6 +268,9 @@ def test_rows_of_a_generic_epigraph_are_independent_also_for_functions_that_are_
 def test_huber_perspective_becomes_the_quadratic_and_its_prox_solves_the_dual_projection() -> None:
     z = Blocks((RNG.standard_normal(5), np.array([0.4])))
     assert_pairs_close(F.HuberPerspective(delta=1e6).prox(z), F.QuadraticOverLinear().prox(z))
+    linear = F.HuberPerspective(delta=2.0).prox(pair([30.0, 40.0], [1.0]), 2.0)  # by hand: 50 - 2 * 2, and 1 + 2 * 2^2/2
+    np.testing.assert_allclose(linear[0], [27.6, 36.8])
+    np.testing.assert_allclose(linear[1], [5.0])
     assert float(F.HuberPerspective(delta=2.0)(pair([3.0, 4.0], [0.0]))) == 10.0
     assert float(F.HuberPerspective(delta=2.0)(pair([3.0, 4.0], [1.0]))) == 8.0
     assert float(F.QuadraticOverLinear()(pair([0.0, 0.0], [0.0]))) == 0.0

@@ -20,6 +20,7 @@ from monops.functions import (
     TreeTotalVariation,
     chains,
     compiled,
+    gluing,
     graphs,
     grid_kernels,
     primal_dual,
@@ -203,6 +204,51 @@ def test_a_large_weight_gives_the_mean() -> None:
 def test_the_iteration_limit_is_reported_with_the_error() -> None:
     with pytest.warns(errors.InexactProxWarning, match="certified error"):
         TotalVariation(0.2, max_iter=3, tolerance=1e-6).prox(picture(10, 10))
+
+
+def test_the_gap_of_a_graph_is_primal_minus_dual_value() -> None:
+    edges, weight = random_graph(30, 1)
+    graph = gluing.Edges(edges[:, 0], edges[:, 1], np.ones(len(edges)), 30)
+    x, p = RNG.standard_normal(30), RNG.standard_normal(30)
+    u = RNG.uniform(-1, 1, len(edges)) * weight
+    force = graph.transpose @ u
+    primal = weight @ np.abs(p[edges[:, 0]] - p[edges[:, 1]]) + 0.5 * np.sum((p - x) ** 2)
+    dual = 0.5 * np.sum(x**2) - 0.5 * np.sum((x - force) ** 2)
+    np.testing.assert_allclose(gluing.gaps(graph, weight, x, p, u, 1), [primal - dual])
+
+
+def test_newton_rounds_finish_what_first_order_steps_began() -> None:
+    """One round is not enough from here; a handful is."""
+    x = picture(40, 40).ravel()
+    graph = gluing.joined(gluing.grid_edges((40, 40), (1.0, 1.0)))
+    bound = np.full(len(graph.tails), 0.2)
+    degree = np.bincount(np.concatenate([graph.tails, graph.heads]))
+    search = graphs.DualSearch(graph, x, bound, 1.0 / (degree[graph.tails] + degree[graph.heads]))
+    search.advance(150)
+    p, u = search.primal(), search.u
+    start = gluing.Pair(p, u, gluing.gaps(graph, bound, x, p, u, 1))
+    all_rounds = gluing.finish(graph, bound, x, start, np.zeros(1))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(gluing, "ROUNDS", 1)
+        one_round = gluing.finish(graph, bound, x, start, np.zeros(1))
+    assert float(all_rounds.gap[0]) < 1e-24 < 1e-18 < float(one_round.gap[0])
+
+
+def test_the_compiled_dual_search_takes_the_same_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    edges, weight = random_graph(50, 2)
+    graph = gluing.Edges(edges[:, 0], edges[:, 1], np.ones(len(edges)), 50)
+    degree = np.bincount(edges.ravel(), minlength=50)
+    searches = [
+        graphs.DualSearch(graph, RNG.permutation(50) / 10.0, weight, 1.0 / (degree[edges[:, 0]] + degree[edges[:, 1]]))
+        for _ in range(2)
+    ]
+    searches[1].x = searches[0].x
+    searches[0].advance(60)  # restarts included
+    monkeypatch.setattr(graphs, "has_compiler", lambda: False)
+    searches[1].advance(60)
+    np.testing.assert_allclose(searches[0].u, searches[1].u, atol=1e-11)
+    assert searches[0].age == pytest.approx(searches[1].age)
+    assert searches[0].age < 25  # without a restart about 30
 
 
 def random_graph(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
