@@ -12,14 +12,16 @@ from monops.functions import (
     blocks,
     bounded_entropies,
     box_sections,
+    combination,
     composition,
     cones,
     curved_cones,
-    combination,
     distances,
     divergences,
     dual_cones,
     duality,
+    eigenvalue_sums,
+    eigenvalues,
     elastic_box,
     entropies,
     entry_epigraphs,
@@ -31,7 +33,6 @@ from monops.functions import (
     hinge,
     intersections,
     likelihoods,
-    losses,
     monotone,
     nested_groups,
     nonconvex,
@@ -43,18 +44,23 @@ from monops.functions import (
     penalties,
     perspectives,
     polyhedra,
+    polyhedron,
+    power_cones,
     power_divergences,
     powers,
     quadratics,
     radial_perspectives,
+    rectifiers,
     residuals,
     robust,
     scaling,
+    schatten,
     sets,
     shifting,
     simplices,
     smooth_absolute,
     softmax,
+    softmax_activation,
     sorted_norms,
     spectral,
     squares,
@@ -71,14 +77,16 @@ from monops.functions.barriers import *  # noqa: F403
 from monops.functions.blocks import *  # noqa: F403
 from monops.functions.bounded_entropies import *  # noqa: F403
 from monops.functions.box_sections import *  # noqa: F403
+from monops.functions.combination import *  # noqa: F403
 from monops.functions.composition import *  # noqa: F403
 from monops.functions.cones import *  # noqa: F403
 from monops.functions.curved_cones import *  # noqa: F403
-from monops.functions.combination import *  # noqa: F403
 from monops.functions.distances import *  # noqa: F403
 from monops.functions.divergences import *  # noqa: F403
 from monops.functions.dual_cones import *  # noqa: F403
 from monops.functions.duality import *  # noqa: F403
+from monops.functions.eigenvalue_sums import *  # noqa: F403
+from monops.functions.eigenvalues import *  # noqa: F403
 from monops.functions.elastic_box import *  # noqa: F403
 from monops.functions.entropies import *  # noqa: F403
 from monops.functions.entry_epigraphs import *  # noqa: F403
@@ -91,7 +99,6 @@ from monops.functions.growth_barriers import *  # noqa: F403
 from monops.functions.hinge import *  # noqa: F403
 from monops.functions.intersections import *  # noqa: F403
 from monops.functions.likelihoods import *  # noqa: F403
-from monops.functions.losses import *  # noqa: F403
 from monops.functions.monotone import *  # noqa: F403
 from monops.functions.nested_groups import *  # noqa: F403
 from monops.functions.nonconvex import *  # noqa: F403
@@ -103,18 +110,23 @@ from monops.functions.order import *  # noqa: F403
 from monops.functions.penalties import *  # noqa: F403
 from monops.functions.perspectives import *  # noqa: F403
 from monops.functions.polyhedra import *  # noqa: F403
+from monops.functions.polyhedron import *  # noqa: F403
+from monops.functions.power_cones import *  # noqa: F403
 from monops.functions.power_divergences import *  # noqa: F403
 from monops.functions.powers import *  # noqa: F403
 from monops.functions.quadratics import *  # noqa: F403
 from monops.functions.radial_perspectives import *  # noqa: F403
+from monops.functions.rectifiers import *  # noqa: F403
 from monops.functions.residuals import *  # noqa: F403
 from monops.functions.robust import *  # noqa: F403
 from monops.functions.scaling import *  # noqa: F403
+from monops.functions.schatten import *  # noqa: F403
 from monops.functions.sets import *  # noqa: F403
 from monops.functions.shifting import *  # noqa: F403
 from monops.functions.simplices import *  # noqa: F403
 from monops.functions.smooth_absolute import *  # noqa: F403
 from monops.functions.softmax import *  # noqa: F403
+from monops.functions.softmax_activation import *  # noqa: F403
 from monops.functions.sorted_norms import *  # noqa: F403
 from monops.functions.spectral import *  # noqa: F403
 from monops.functions.squares import *  # noqa: F403
@@ -140,6 +152,8 @@ __all__ += distances.__all__
 __all__ += divergences.__all__
 __all__ += dual_cones.__all__
 __all__ += duality.__all__
+__all__ += eigenvalue_sums.__all__
+__all__ += eigenvalues.__all__
 __all__ += elastic_box.__all__
 __all__ += entropies.__all__
 __all__ += entry_epigraphs.__all__
@@ -151,7 +165,6 @@ __all__ += growth_barriers.__all__
 __all__ += hinge.__all__
 __all__ += intersections.__all__
 __all__ += likelihoods.__all__
-__all__ += losses.__all__
 __all__ += monotone.__all__
 __all__ += nested_groups.__all__
 __all__ += nonconvex.__all__
@@ -163,18 +176,23 @@ __all__ += order.__all__
 __all__ += penalties.__all__
 __all__ += perspectives.__all__
 __all__ += polyhedra.__all__
+__all__ += polyhedron.__all__
+__all__ += power_cones.__all__
 __all__ += power_divergences.__all__
 __all__ += powers.__all__
 __all__ += quadratics.__all__
+__all__ += rectifiers.__all__
 __all__ += radial_perspectives.__all__
 __all__ += residuals.__all__
 __all__ += robust.__all__
 __all__ += scaling.__all__
+__all__ += schatten.__all__
 __all__ += sets.__all__
 __all__ += shifting.__all__
 __all__ += simplices.__all__
 __all__ += smooth_absolute.__all__
 __all__ += softmax.__all__
+__all__ += softmax_activation.__all__
 __all__ += sorted_norms.__all__
 __all__ += spectral.__all__
 __all__ += squares.__all__

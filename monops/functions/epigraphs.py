@@ -178,17 +178,22 @@ def _slope_rows(f: Function, x: Array, p: Array, steps: Array, h: Array) -> Arra
     return _each_row(f, one, paired, steps)[(*(slice(None),) * f.batch_ndim, 0, ...)]
 
 
+def _height(f: Function, p: Array) -> Array:
+    """f at a prox p; 0 for an indicator, whose value at its own projection may suffer from rounding."""
+    return 0.0 * arrays.row_sum(p, f.batch_ndim) if f.is_indicator else f(p)
+
+
 def project(f: Function, x: Array, t: Array) -> tuple[Array, Array, Array]:
     """Projection (q, s) of (x, t) on {f <= t}, row by row, and the multiplier s - t; q and s keep the shapes of x and t."""
     xp = arrays.namespace(x)
     ndim = f.batch_ndim
     level = xp.reshape(t, x.shape[:ndim])
     nearest = x if f.domain is None else f.domain.prox(x)
-    with_value = f(nearest)
+    with_value = _height(f, nearest)
     inside = with_value <= level
     one = xp.ones_like(level)
     inner = _prox_rows(f, nearest, one)
-    reach = arrays.row_sum(xp.abs(x - inner), ndim) + arrays.clip(f(inner) - level, 0.0, None)
+    reach = arrays.row_sum(xp.abs(x - inner), ndim) + arrays.clip(_height(f, inner) - level, 0.0, None)
     upper = xp.where(with_value - level < reach, with_value - level, reach)  # |s - t| to a point of the set
     tiny = float(xp.finfo(x.dtype).smallest_normal)
     upper = xp.log(xp.where(inside, one, arrays.clip(upper, 4.0 * tiny, float(xp.finfo(x.dtype).max) / 4.0)))
@@ -201,7 +206,7 @@ def project(f: Function, x: Array, t: Array) -> tuple[Array, Array, Array]:
         curvature = arrays.inner(move / _columns(multiplier, x), _slope_rows(f, x, p, multiplier, move), ndim)
         rounded = arrays.row_sum(xp.abs(move), ndim) <= 16.0 * arrays.epsilon(x) * arrays.row_sum(xp.abs(x), ndim)
         slope = multiplier + xp.where(rounded, 0.0 * curvature, curvature)
-        height = f(p)
+        height = _height(f, p)
         terms = (xp.abs(level) + multiplier + xp.abs(height)) * (1.0 + xp.abs(u))
         return xp.where(inside, 0.0 * height, level + multiplier - height), slope, terms
 
@@ -218,7 +223,7 @@ def project(f: Function, x: Array, t: Array) -> tuple[Array, Array, Array]:
     q = _prox_rows(f, x, multiplier)
     q = xp.where(_columns(inside, x), nearest, q)
     multiplier = xp.where(inside, 0.0 * level, multiplier)
-    s = xp.where(level < 0, f(q), level + multiplier)
+    s = xp.where(level < 0, _height(f, q), level + multiplier)
     s = xp.where(inside, level, s)
     q, s = keep_nan(q, x + _columns(level, x)), keep_nan(s, level + arrays.row_sum(x, ndim))
     return q, xp.reshape(s, t.shape), multiplier
@@ -231,7 +236,8 @@ def graph_map(f: Function, x: Array, t: Array, found: tuple[Array, Array, Array]
     ndim, domain = f.batch_ndim, f.domain
     outside = multiplier > 0
     steps = xp.where(outside, multiplier, xp.ones_like(multiplier))
-    g = (x - q) / _columns(steps, x)
+    most = float(xp.finfo(x.dtype).max) ** 0.5
+    g = arrays.clip((x - q) / _columns(steps, x), -most, most)
     if ndim == x.ndim and isinstance(f, Separable):  # every entry is a row
         inner = f.entry_prox_derivative(x, q, steps)
         a, b, c = graph_derivative(g, inner, outside)

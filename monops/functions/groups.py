@@ -5,8 +5,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, final
+
+import numpy as np
 
 from monops import arrays
 from monops.arrays import Array
@@ -31,16 +34,26 @@ def group_axes(axis: Axis, batch_ndim: int) -> tuple[int, ...]:
 
 
 def group_size(x: Array, axes: tuple[int, ...]) -> Array:
-    """Euclidean norm over the axes, which are kept with length 1; its derivative at 0 is 0."""
+    """Euclidean norm over the axes, which are kept with length 1, without overflow; its derivative at 0 is 0."""
     xp = arrays.namespace(x)
     if not axes:
         return xp.abs(x)
     magnitude = xp.abs(x) if xp.isdtype(x.dtype, "complex floating") else x
-    square = xp.sum(magnitude * magnitude, axis=axes, keepdims=True)
-    if not arrays.tracks_gradient(x):
-        return xp.sqrt(square)
-    zero = square == 0
-    return xp.where(zero, xp.zeros_like(square), xp.sqrt(xp.where(zero, xp.ones_like(square), square)))
+    tiny = float(xp.finfo(x.dtype).smallest_normal) / arrays.epsilon(x)
+    with np.errstate(over="ignore", under="ignore"):
+        square = xp.sum(magnitude * magnitude, axis=axes, keepdims=True)
+        threatened = (square == math.inf) | ((square > 0) & (square < tiny))
+    scale = None
+    if not arrays.holds_everywhere(~threatened):  # one more pass; a scale is a constant to the derivative, too
+        largest = arrays.detach(xp.max(xp.abs(x), axis=axes, keepdims=True))
+        scale = nonzero(xp.where(largest < math.inf, largest, xp.ones_like(largest)))
+        square = xp.sum((magnitude / scale) * (magnitude / scale), axis=axes, keepdims=True)
+    if arrays.tracks_gradient(x):
+        zero = square == 0
+        size = xp.where(zero, xp.zeros_like(square), xp.sqrt(xp.where(zero, xp.ones_like(square), square)))
+    else:
+        size = xp.sqrt(square)
+    return size if scale is None else scale * size
 
 
 @final

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple, final
@@ -12,70 +12,38 @@ import numpy as np
 
 from monops import arrays
 from monops.arrays import Array
-from monops.constants import Known
-from monops.errors import DataError, ShapeError
 from monops.functions.feasibility import nonzero
-from monops.functions.function import Function, check_step
-from monops.functions.iterative import CertifiedProx, Iterative
-from monops.functions.norms import Shrinkage
+from monops.functions.function import Function, Zero, check_step
+from monops.functions.group_layers import Layer, LayerOn, as_groups, colours, nesting
+from monops.functions.iterative import DEFAULT_TOLERANCE, CertifiedProx, Iterative
 from monops.functions.sample import Sample
 from monops.functions.separable import shape_of
 from monops.linear import LinearMap, SelfAdjointMap
 
 __all__ = ["OverlappingGroupL2", "TreeGroupL2"]
 
-
-class Group(NamedTuple):
-    """Indices along the last axis, and the weight of their norm."""
-
-    indices: tuple[int, ...]
-    weight: float
+DERIVATIVE_TOLERANCE = 1e-9
+STALLED = 0.9  # a sweep that lowers the gap by less is near the end of the digits
+SOLVE_TOLERANCE = 1e-13
 
 
-def as_groups(owner: str, groups: Any) -> tuple[Group, ...]:
-    """Groups from pairs (indices, weight), checked."""
-    found = []
-    for number, (indices, weight) in enumerate(groups):
-        unique = tuple(int(index) for index in indices)
-        if not unique or min(unique) < 0 or len(set(unique)) != len(unique):
-            raise DataError(f"{owner}: group {number} must list distinct indices >= 0, got {indices!r}")
-        if not 0 <= weight < math.inf:
-            raise DataError(f"{owner}: group {number} has weight {weight!r}; weights must be finite and at least 0")
-        found.append(Group(unique, float(weight)))
-    if not found:
-        raise DataError(f"{owner} needs at least one group, a pair (indices, weight)")
-    return tuple(found)
-
-
-def masks_of(owner: str, groups: Sequence[Group], x: Array) -> list[Array]:
-    """The 0-1 vector of each group, of the length of the last axis of x."""
-    length = x.shape[-1] if x.ndim else 0
-    highest = max(max(group.indices) for group in groups)
-    if highest >= length:
-        raise ShapeError(f"{owner}: index {highest} does not exist in the {length} entries of the last axis of x")
-    masks = np.zeros((len(groups), length))
-    for mask, group in zip(masks, groups, strict=True):
-        mask[list(group.indices)] = 1.0
-    return [arrays.from_numpy(mask, like=x) for mask in masks]
-
-
-def last_norm(x: Array) -> Array:
-    """Euclidean norm along the last axis, which is kept."""
-    return arrays.namespace(x).linalg.vector_norm(x, axis=-1, keepdims=True)
-
-
-def value_of(owner: str, groups: Sequence[Group], x: Array, batch_ndim: int) -> Array:
+def value_of(layers: Sequence[LayerOn], x: Array, batch_ndim: int) -> Array:
     """sum of weight |x_group|, for each row."""
-    norms = [g.weight * last_norm(x * mask) for g, mask in zip(groups, masks_of(owner, groups, x), strict=True)]
-    total = norms[0]
-    for norm in norms[1:]:
-        total = total + norm
-    return arrays.row_sum(total, batch_ndim)
+    xp = arrays.namespace(x)
+    return arrays.row_sum(xp.concat([layer.weights * layer.sizes(x) for layer in layers], axis=-1), batch_ndim)
 
 
-def lipschitz_of(groups: Sequence[Group]) -> Known:
-    """sum of the weights: a bound of the norm of every subgradient (of one vector)."""
-    return Known(sum(group.weight for group in groups), "computed: the sum of the weights")
+class Shrunk(NamedTuple):
+    """What a layer of a tree did to the point x that came to it: factor x, u = x/|x|, and t/|x| of each group that moves."""
+
+    layer: LayerOn
+    factor: Array
+    unit: Array
+    ratio: Array
+
+    def derivative(self, h: Array) -> Array:
+        """factor h + t/|x| u <u, h> in each group."""
+        return self.factor * h + self.unit * self.layer.spread(self.ratio * self.layer.sums(self.unit * h), 0.0)
 
 
 @final
@@ -86,13 +54,13 @@ class TreeGroupL2(Function):
     Parameters
     ----------
     groups : sequence of (indices, weight)
-        In any order; sorted so that inner groups come first.
+        In any order; sorted so that inner groups come first. Disjoint groups of different lengths are a special case.
 
     Notes
     -----
     prox: block soft-thresholding of every group, inner ones first. **Domain** everything. **Constants** mu = 0, not smooth; f
-    of one vector is (sum of weights)-Lipschitz. **Cost** two passes a group. **Derivative** of the prox: the product of those of
-    the groups, at the points they act on.
+    of one vector is (sum of weights)-Lipschitz. **Cost** linear in the lengths of all groups together; the groups of one depth
+    are handled as whole arrays. **Derivative** of the prox: the product of those of the groups, at the points they act on.
 
     References
     ----------
@@ -109,16 +77,9 @@ class TreeGroupL2(Function):
     groups: Any
 
     def __post_init__(self) -> None:
-        groups = as_groups("TreeGroupL2", self.groups)
-        for first, a in enumerate(groups):
-            for b in groups[first + 1 :]:
-                common = set(a.indices) & set(b.indices)
-                if common and common != set(a.indices) and common != set(b.indices):
-                    raise DataError(
-                        f"TreeGroupL2: groups {a.indices} and {b.indices} overlap without one containing the other: use "
-                        "OverlappingGroupL2"
-                    )
-        object.__setattr__(self, "groups", tuple(sorted(groups, key=lambda group: len(group.indices))))
+        groups = sorted(as_groups("TreeGroupL2", self.groups), key=lambda group: len(group.indices))
+        object.__setattr__(self, "groups", tuple(groups))
+        assert self._layers  # refuses groups that are no tree
 
     @classmethod
     def samples(cls) -> tuple[Sample, ...]:
@@ -127,23 +88,38 @@ class TreeGroupL2(Function):
         def reference(cp: Any, y: Any) -> Any:
             return sum(weight * cp.norm(y[list(indices)], 2) for indices, weight in groups)
 
-        return (Sample(lambda a: cls(groups), (5,), reference),)
+        def separate(cp: Any, y: Any) -> Any:
+            return cp.sum(0.9 * cp.norm(y[:, :3], 2, axis=1) + 0.2 * cp.norm(y[:, 4:], 2, axis=1))
+
+        return (
+            Sample(lambda a: cls(groups), (5,), reference),
+            Sample(lambda a: cls((((0, 1, 2), 0.9), ((4, 5), 0.2))), (2, 6), separate),
+        )
 
     @property
-    def value_lipschitz(self) -> Known:
-        return lipschitz_of(self.groups)
+    def domain(self) -> Function:
+        return Zero(batch_ndim=self.batch_ndim)
+
+    @cached_property
+    def _layers(self) -> list[Layer]:
+        return [Layer("TreeGroupL2", part) for part in nesting("TreeGroupL2", self.groups)]
 
     def __call__(self, x: Array) -> Array:
-        return value_of("TreeGroupL2", self.groups, x, self.batch_ndim)
+        return value_of([layer.on(x) for layer in self._layers], x, self.batch_ndim)
 
-    def _steps(self, x: Array, step: Any) -> tuple[Array, list[tuple[Array, Shrinkage]]]:
-        """The prox, and each group's mask with its shrinkage on the way."""
+    def _steps(self, x: Array, step: Any) -> tuple[Array, list[Shrunk]]:
+        """The prox, and what each layer did on the way."""
+        xp = arrays.namespace(x)
         steps = []
-        for group, mask in zip(self.groups, masks_of("TreeGroupL2", self.groups, x), strict=True):
-            part = x * mask
-            shrinkage = Shrinkage(part, last_norm(part), step * group.weight)
-            x = x * (1.0 - mask) + part * shrinkage.factor
-            steps.append((mask, shrinkage))
+        for layer in (layer.on(x) for layer in self._layers):
+            size, reach = layer.sizes(x), step * layer.weights
+            moving = size > reach
+            safe = xp.where(moving, size, xp.ones_like(size))
+            ratio = xp.where(moving, reach / safe, xp.zeros_like(size))
+            kept = xp.where(moving, 1.0 - ratio, xp.zeros_like(size))
+            factor = layer.spread(xp.where(size == size, kept, size), 1.0)
+            steps.append(Shrunk(layer, factor, x * layer.spread(1.0 / safe, 0.0), ratio))
+            x = x * factor
         return x, steps
 
     def prox(self, x: Array, step: float = 1.0) -> Array:
@@ -152,17 +128,24 @@ class TreeGroupL2(Function):
 
     def prox_derivative(self, x: Array, step: float = 1.0) -> LinearMap:
         _, steps = self._steps(x, step)
-        maps = [(mask, shrinkage.derivative((-1,))) for mask, shrinkage in steps]
 
         def apply(h: Array) -> Array:
-            for mask, jacobian in maps:
-                h = h * (1.0 - mask) + jacobian.apply(h * mask)
+            for one in steps:
+                h = one.derivative(h)
             return h
 
         return SelfAdjointMap(apply, shape_of(x))
 
     def value_formula(self, x: str) -> str:
         return f"sum w |{x}_g|_2 over {len(self.groups)} nested groups"
+
+
+class Swept(NamedTuple):
+    """A candidate for the prox, its duality gap (times the step, one entry a row), and which groups of each layer live."""
+
+    point: Array
+    gap: Array
+    living: list[Array]
 
 
 @final
@@ -178,11 +161,13 @@ class OverlappingGroupL2(Iterative):
 
     Notes
     -----
-    prox: p = x - sum of u_g with u_g on group g, |u_g| <= step weight_g, found by exact block ascent on the dual (each u_g in
-    turn is the projection of what the others leave); the duality gap sum (weight_g |p_g| - <p_g, u_g>/step) certifies it.
-    **Domain** everything. **Constants** mu = 0, not smooth; f of one vector is (sum of weights)-Lipschitz. **Cost** two passes
-    a group and sweep. **Derivative** of the prox: the linearised optimality system on the entries outside the groups that
-    vanish, one n x n system a vector; 0 on the others.
+    prox: p = x - sum of u_g with u_g on group g, |u_g| <= step weight_g, by exact block ascent on the dual: each u_g in turn
+    is the projection of what the others leave, disjoint groups at once. Entries of groups whose u_g is inside its ball are set
+    to 0; |p - q|^2/2 + sum_g (step weight_g |p_g| - <p_g, u_g>) with q = x - sum of u_g, step times the duality gap, certifies
+    p. **Domain** everything. **Constants** mu = 0, not smooth; f of one vector is (sum of weights)-Lipschitz. **Cost** a sweep
+    is linear in the lengths of all groups together; 10 to 100 sweeps as a rule. **Derivative** of the prox: 0 on the groups
+    that vanish; on the other entries the solution d of d + step sum_g weight_g/|p_g| (d_g - v_g <v_g, d_g>) = h, v_g =
+    p_g/|p_g|, over the other groups, by conjugate gradients to 1e-13. Taken at a prox of tolerance 1e-9 at most.
 
     References
     ----------
@@ -192,7 +177,7 @@ class OverlappingGroupL2(Iterative):
     --------
     >>> import numpy as np
     >>> f = OverlappingGroupL2((((0, 1), 1.0), ((1, 2), 1.0)), tolerance=1e-10)
-    >>> np.round(f.prox(np.array([3.0, 0.0, 0.5]), 1.0), 6)
+    >>> f.prox(np.array([3.0, 0.0, 0.5]), 1.0)
     array([2., 0., 0.])
     """
 
@@ -211,70 +196,130 @@ class OverlappingGroupL2(Iterative):
 
         return (Sample(lambda a: cls(groups, tolerance=1e-9), (5,), reference, accuracy=1e-7),)
 
-    @cached_property
-    def _total(self) -> float:
-        return sum(group.weight for group in self.groups)
-
     @property
-    def value_lipschitz(self) -> Known:
-        return lipschitz_of(self.groups)
+    def domain(self) -> Function:
+        return Zero(batch_ndim=self.batch_ndim)
+
+    @cached_property
+    def _layers(self) -> list[Layer]:
+        return [Layer("OverlappingGroupL2", part) for part in colours(self.groups)]
 
     def __call__(self, x: Array) -> Array:
-        return value_of("OverlappingGroupL2", self.groups, x, self.batch_ndim)
-
-    def _sweeps(self, x: Array, step: Any, tolerance: float | None) -> tuple[Array, Array, bool, int]:
-        xp = arrays.namespace(x)
-        masks = masks_of("OverlappingGroupL2", self.groups, x)
-        duals = [xp.zeros_like(x) for _ in masks]
-        p, allowed, iterations = x, self.target_error(x, tolerance), 0
-        while True:
-            iterations += 1
-            excess = []
-            for number, (group, mask) in enumerate(zip(self.groups, masks, strict=True)):
-                left = (p + duals[number]) * mask
-                size, reach = last_norm(left), step * group.weight
-                duals[number], p = left * xp.where(size <= reach, xp.ones_like(size), reach / nonzero(size)), p + duals[number]
-                p = p - duals[number]
-            for group, mask, dual in zip(self.groups, masks, duals, strict=True):
-                part = p * mask
-                excess.append(step * group.weight * last_norm(part) - xp.sum(part * dual, axis=-1, keepdims=True))
-            total = excess[0]
-            for part in excess[1:]:
-                total = total + part
-            gap = arrays.clip(arrays.row_sum(total, self.batch_ndim), 0.0, None) / step
-            error = xp.sqrt(2.0 * step * gap)
-            ended = (error <= allowed) | ~(error < math.inf)
-            if arrays.holds_everywhere(ended) or iterations >= self.max_iter:
-                return p, gap, bool(xp.all(error <= allowed)), iterations
+        return value_of([layer.on(x) for layer in self._layers], x, self.batch_ndim)
 
     def prox_certified(self, x: Array, step: float = 1.0, tolerance: float | None = None) -> CertifiedProx:
-        point, gap, converged, iterations = self._sweeps(x, step, tolerance)
-        error = arrays.namespace(gap).sqrt(2.0 * step * gap)
-        return CertifiedProx(point, gap, error, iterations, converged)
+        best, iterations = self._sweep([layer.on(x) for layer in self._layers], x, step, tolerance)
+        xp = arrays.namespace(x)
+        error = xp.sqrt(2.0 * best.gap)
+        converged = bool(xp.all(error <= self.target_error(x, tolerance)))
+        return CertifiedProx(best.point, best.gap / step, error, iterations, converged)
+
+    def _sweep(self, layers: Sequence[LayerOn], x: Array, step: Any, tolerance: float | None) -> tuple[Swept, int]:
+        """Sweeps until the certified error is what was asked for, or all that the digits give if that is enough."""
+        xp = arrays.namespace(x)
+        chosen = tolerance if tolerance is not None else self.tolerance
+        relative = max(DEFAULT_TOLERANCE if chosen is None else chosen, arrays.epsilon(x))
+        aim, enough = relative * (1.0 + arrays.norm(x, self.batch_ndim)), self.target_error(x, tolerance)
+        reaches = [step * layer.weights for layer in layers]
+        duals = [xp.zeros_like(x) for _ in layers]
+        q, iterations, last = x, 0, math.inf + 0.0 * enough
+        with np.errstate(invalid="ignore", over="ignore"):
+            while True:
+                iterations += 1
+                living = []
+                for number, (layer, reach) in enumerate(zip(layers, reaches, strict=True)):
+                    left = q + duals[number]
+                    size = layer.sizes(left)
+                    inside = size <= reach
+                    living.append(~inside | (reach == 0))
+                    ratio = xp.where(inside, xp.ones_like(size), reach / nonzero(size))
+                    duals[number] = left * layer.spread(ratio, 0.0)
+                    q = left - duals[number]
+                q = x - sum(duals[1:], duals[0])
+                swept = self._certified(layers, reaches, duals, living, q)
+                error = xp.sqrt(2.0 * swept.gap)
+                stalled = (swept.gap > STALLED * last) & (error <= enough)
+                if arrays.holds_everywhere((error <= aim) | stalled | ~(error < math.inf)) or iterations >= self.max_iter:
+                    return swept, iterations
+                last = swept.gap
+
+    def _certified(
+        self, layers: Sequence[LayerOn], reaches: list[Array], duals: list[Array], living: list[Array], q: Array
+    ) -> Swept:
+        """The better of q and of q set to 0 on the groups that vanish, row by row, with its gap."""
+        xp = arrays.namespace(q)
+
+        def gap(p: Array) -> Array:
+            total = 0.5 * arrays.row_sum((p - q) * (p - q), self.batch_ndim)
+            for layer, reach, dual in zip(layers, reaches, duals, strict=True):
+                total = total + arrays.row_sum(reach * layer.sizes(p) - layer.sums(p * dual), self.batch_ndim)
+            return arrays.clip(total, 0.0, None)
+
+        sparse = q * _free(layers, living)
+        first, second = gap(sparse), gap(q)
+        better = ~(second < first)
+        return Swept(arrays.select_rows(better, sparse, q), xp.where(better, first, second), living)
 
     def prox_derivative(self, x: Array, step: float = 1.0) -> LinearMap:
         xp = arrays.namespace(x)
-        p = self.prox_certified(x, step).point
-        length = x.shape[-1]
-        floor = 1e-6 * (1.0 + last_norm(x))
-        free, matrix = xp.ones_like(x), xp.eye(length, dtype=x.dtype, device=arrays.device(x)) + 0.0 * p[..., None]
-        for group, mask in zip(self.groups, masks_of("OverlappingGroupL2", self.groups, x), strict=True):
-            part = p * mask
-            size = last_norm(part)
-            alive = size > floor
-            free = xp.where(alive, free, free * (1.0 - mask))
-            unit = part / nonzero(size)
-            bend = xp.where(alive, step * group.weight / nonzero(size), xp.zeros_like(size))[..., None]
-            identity = xp.eye(length, dtype=x.dtype, device=arrays.device(x)) * mask
-            matrix = matrix + bend * (identity - unit[..., :, None] * unit[..., None, :])
-        both = free[..., :, None] * free[..., None, :]
-        held = xp.eye(length, dtype=x.dtype, device=arrays.device(x)) * (1.0 - free)[..., None, :]
-        matrix = both * matrix + held
+        still = arrays.detach(x)
+        layers = [layer.on(still) for layer in self._layers]
+        relative = DERIVATIVE_TOLERANCE if self.tolerance is None else min(self.tolerance, DERIVATIVE_TOLERANCE)
+        solved, _ = self._sweep(layers, still, arrays.detach(step), relative)
+        free = _free(layers, solved.living)
+        p = solved.point * free
+        diagonal, bends = xp.ones_like(p), []
+        for layer, living in zip(layers, solved.living, strict=True):
+            size = layer.sizes(p)
+            unit = p * layer.spread(1.0 / nonzero(size), 0.0)
+            reach = arrays.detach(step) * layer.weights
+            bend = layer.spread(xp.where(living & (size > 0), reach / nonzero(size), xp.zeros_like(size)), 0.0)
+            bends.append((layer, bend, unit))
+            diagonal = diagonal + bend * (1.0 - unit * unit)
 
-        def apply(h: Array) -> Array:
-            return free * xp.linalg.solve(matrix, (free * h)[..., None])[..., 0]
+        def optimality(d: Array) -> Array:
+            total = d
+            for layer, bend, unit in bends:
+                total = total + bend * (d - unit * layer.spread(layer.sums(unit * d), 0.0))
+            return free * total
 
-        return SelfAdjointMap(apply, shape_of(x))
+        return SelfAdjointMap(lambda h: conjugate_gradients(optimality, diagonal, free * h), shape_of(x))
 
     def value_formula(self, x: str) -> str:
         return f"sum w |{x}_g|_2 over {len(self.groups)} groups"
+
+
+def _free(layers: Sequence[LayerOn], living: Sequence[Array]) -> Array:
+    """1 on the entries that no vanishing group holds, else 0."""
+    parts = [
+        layer.spread(arrays.namespace(alive).astype(alive, layer.weights.dtype), 1.0)
+        for layer, alive in zip(layers, living, strict=True)
+    ]
+    product = parts[0]
+    for part in parts[1:]:
+        product = product * part
+    return product
+
+
+def conjugate_gradients(matrix: Callable[[Array], Array], diagonal: Array, b: Array) -> Array:
+    """matrix^-1 b along the last axis, for a positive definite matrix, preconditioned with its diagonal."""
+    xp = arrays.namespace(b)
+
+    def inner(a: Array, c: Array) -> Array:
+        return xp.sum(a * c, axis=-1, keepdims=True)
+
+    d, residual = xp.zeros_like(b), b
+    direction = z = residual / diagonal
+    size = inner(residual, z)
+    limit = max(SOLVE_TOLERANCE, arrays.epsilon(b)) ** 2 * size
+    for _ in range(2 * b.shape[-1] + 20):
+        if arrays.holds_everywhere(~(size > limit)):
+            break
+        moved = matrix(direction)
+        length = size / nonzero(inner(direction, moved))
+        d, residual = d + length * direction, residual - length * moved
+        z = residual / diagonal
+        following = inner(residual, z)
+        direction = z + (following / nonzero(size)) * direction
+        size = following
+    return d

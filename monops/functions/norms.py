@@ -395,8 +395,7 @@ class SquaredL1(Function):
         # sum max(|x_i| - t, 0) = t/s is the threshold of a simplex with one entry more, at the top, of weight^2 1/s
         ratio = xp.concat([size - top, xp.zeros_like(top)], axis=-1)
         square = xp.concat([xp.ones_like(size), xp.zeros_like(top) + share], axis=-1)
-        threshold = top + sum_threshold(ratio, square, share * top)
-        kept = arrays.clip(size - threshold, 0.0, None)
+        kept = arrays.clip(size - top - sum_threshold(ratio, square, share * top), 0.0, None)
         return self.with_derivative(x, step, xp.copysign(xp.reshape(kept, x.shape), still))
 
     def _face(self, x: Array, step: Any) -> tuple[Array, Array, Array]:

@@ -34,6 +34,13 @@ def _ones(x: Array, batch_ndim: int) -> Array:
     return xp.ones(tuple(x.shape[batch_ndim:]), dtype=x.dtype, device=arrays.device(x))
 
 
+def check_fits(owner: str, count: Any, x: Array, batch_ndim: int) -> None:
+    """Raise DataError where more entries are asked for than a row has."""
+    entries = math.prod(x.shape[batch_ndim:])
+    if not arrays.is_array(count) and count > entries * (1.0 + 8 * arrays.epsilon(x)):
+        raise DataError(f"{owner}: {count:g} of the {entries} entries of a row cannot be summed: lower count")
+
+
 def is_zero(scale: Any) -> bool:
     """Whether a scale is the number 0."""
     return not arrays.is_array(scale) and scale == 0
@@ -263,7 +270,12 @@ class CappedSimplex(Function):
 
     def prox(self, x: Array, step: float = 1.0) -> Array:
         check_step(step)
-        still = self.detached()
+        still, entries = self.detached(), math.prod(x.shape[self.batch_ndim :])
+        if float(still.total) > float(still.cap) * entries * (1.0 + 8 * arrays.epsilon(x)):
+            raise DataError(
+                f"CappedSimplex: {entries} entries of at most {float(still.cap):g} cannot sum to {float(still.total):g}: the "
+                "set is empty"
+            )
         return self.with_derivative(x, step, still._section(arrays.detach(x)).prox(arrays.detach(x)))
 
     def conjugate(self) -> Function:
@@ -329,6 +341,7 @@ class SumLargest(Function):
         return Known((whole + part**2) ** 0.5 * float(self.weight), "computed: largest norm of a subgradient")
 
     def __call__(self, x: Array) -> Array:
+        check_fits("SumLargest", self.count, x, self.batch_ndim)
         return self.weight * sum_of_largest(x, float(self.count), self.batch_ndim)
 
     def _set(self, scale: Any) -> CappedSimplex:
@@ -336,6 +349,7 @@ class SumLargest(Function):
 
     def prox(self, x: Array, step: float = 1.0) -> Array:
         check_step(step)
+        check_fits("SumLargest", self.count, x, self.batch_ndim)
         scale = step * self.weight
         return x if is_zero(scale) else x - self._set(scale).prox(x)
 
@@ -362,8 +376,6 @@ def sum_of_largest(x: Array, count: float, batch_ndim: int) -> Array:
     """Sum of the ``count`` largest entries of each row, a fraction of the next one included."""
     xp = arrays.namespace(x)
     flat = xp.sort(xp.reshape(x, (*x.shape[:batch_ndim], -1)), axis=-1, descending=True)
-    if count > flat.shape[-1]:
-        raise DataError(f"the {count:g} largest of {flat.shape[-1]} entries cannot be summed: lower count")
     ranks = xp.arange(flat.shape[-1], dtype=x.dtype, device=arrays.device(x))
     return xp.sum(flat * arrays.clip(count - ranks, 0.0, 1.0), axis=-1)
 
@@ -417,6 +429,7 @@ class SumLargestAbsolute(Function):
         return Known((whole + part**2) ** 0.5 * float(self.weight), "computed: largest norm of a subgradient")
 
     def __call__(self, x: Array) -> Array:
+        check_fits("SumLargestAbsolute", self.count, x, self.batch_ndim)
         return self.weight * sum_of_largest(arrays.namespace(x).abs(x), float(self.count), self.batch_ndim)
 
     def _section(self, x: Array, scale: Any) -> HalfSpaceBox:
@@ -430,6 +443,7 @@ class SumLargestAbsolute(Function):
 
     def prox(self, x: Array, step: float = 1.0) -> Array:
         check_step(step)
+        check_fits("SumLargestAbsolute", self.count, x, self.batch_ndim)
         if self.weight == 0:
             return x
         signs, _, within = self._parts(arrays.detach(x), arrays.detach(step))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -19,7 +20,7 @@ def increasing_root(function: Callable[[Array], tuple[Array, Array]], lower: Arr
     ----------
     function : callable
         t -> (value, slope), both of the shape of t; value nondecreasing in t, slope >= 0. A NaN or infinite value or slope
-        is allowed where it makes Newton leave the bracket: the entry is then bisected.
+        is allowed: the entry is then bisected.
     lower, upper : array
         A bracket: value(lower) <= 0 <= value(upper). Must be finite.
     start : array
@@ -51,7 +52,7 @@ def increasing_root(function: Callable[[Array], tuple[Array, Array]], lower: Arr
     tolerance = 2.0 * arrays.epsilon(start)
     tiny = float(xp.finfo(start.dtype).smallest_normal)
     low, high, t = lower, upper, start
-    last = high - low
+    last = 4.0 * (high - low)  # the first Newton step may cross the bracket
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         for iteration in range(MAXIMUM_STEPS):
             value, slope = function(t)
@@ -59,7 +60,8 @@ def increasing_root(function: Callable[[Array], tuple[Array, Array]], lower: Arr
             low, high = xp.where(below, t, low), xp.where(below, high, t)
             newton = t - value / slope
             move = xp.abs(newton - t)
-            good = (newton >= low) & (newton <= high) & (move <= 0.5 * last)
+            settled = move <= tolerance * xp.abs(t) + tiny  # rounding decides the sign of the value here: no bisection
+            good = (newton >= low) & (newton <= high) & ((move <= 0.5 * last) | settled) & (slope < math.inf)
             following = xp.where(good, newton, low + 0.5 * (high - low))
             following = xp.where(value == 0, t, following)
             last = xp.abs(following - t)

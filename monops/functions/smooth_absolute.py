@@ -15,6 +15,7 @@ from monops.functions.equations import (
     Smooth,
     check_positive,
     hypotenuse_root,
+    in_blocks,
     largest,
     logistic_root,
     reciprocal_root,
@@ -92,9 +93,7 @@ class Fair(Smooth):
         return self.weight * shrunk * shrunk
 
     def entry_prox(self, x: Array, step: Any) -> Array:
-        xp = arrays.namespace(x)
-        size = xp.abs(x)
-        return xp.sign(x) * reciprocal_root(size - self.delta * (1.0 + step * self.weight), self.delta * size)
+        return _fair_root(x, self.delta, step * self.weight)
 
     def entry_parameter_slopes(self, p: Array) -> dict[str, Array]:
         size = arrays.namespace(p).abs(p) / self.delta
@@ -106,6 +105,14 @@ class Fair(Smooth):
 
     def value_formula(self, x: str) -> str:
         return times(self.weight, f"fair_{self.delta:g}({x})")
+
+
+@in_blocks
+def _fair_root(x: Array, delta: float, s: Any) -> Array:
+    """The p with p + s p/(1 + |p|/delta) = x."""
+    xp = arrays.namespace(x)
+    size = xp.abs(x)
+    return xp.sign(x) * reciprocal_root(size - delta * (1.0 + s), delta * size)
 
 
 @final

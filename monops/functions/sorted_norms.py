@@ -27,9 +27,7 @@ def check_weights(owner: str, weights: Any) -> None:
         raise DataError(f"{owner}: weights must be a vector, one weight for each rank of |x_i|, the largest first")
     host = arrays.to_numpy(weights)
     if not np.all(np.isfinite(host)) or np.any(host < 0) or np.any(np.diff(host) > 0):
-        raise DataError(
-            f"{owner}: weights must be finite, at least 0 and nonincreasing (sort them), or f is not convex"
-        )
+        raise DataError(f"{owner}: weights must be finite, at least 0 and nonincreasing (sort them), or f is not convex")
 
 
 class Ranked:
@@ -50,10 +48,13 @@ class Ranked:
         """Entries in the order of descending |x|."""
         return arrays.namespace(flat).take_along_axis(flat, self.order, axis=-1)
 
+    def placed(self, ranked: Array) -> Array:
+        """Entries of an array of ranks in their own places."""
+        return arrays.namespace(ranked).take_along_axis(ranked, self.back, axis=-1)
+
     def restored(self, ranked: Array) -> Array:
-        """Entries of an array of ranks in their own places, with the signs of x."""
-        xp = arrays.namespace(ranked)
-        return xp.reshape(self.signs * xp.take_along_axis(ranked, self.back, axis=-1), self.shape)
+        """The same, with the signs and the shape of x."""
+        return arrays.namespace(ranked).reshape(self.signs * self.placed(ranked), self.shape)
 
 
 @final
@@ -121,9 +122,15 @@ class SortedL1(Function):
         xp = arrays.namespace(x)
         ranked, fitted = self._solve(x, step)
         kept, means = xp.astype(fitted > 0, x.dtype), pool_means(fitted)
+        # zeros that all have ranks of weight 0 are not penalised: there the prox is the identity
+        at_zero = ranked.sizes == 0
+        heaviest = xp.max(xp.where(at_zero, self.weights + 0.0 * fitted, 0.0 * fitted), axis=-1, keepdims=True)
+        unranked = xp.astype(at_zero & (heaviest == 0), x.dtype)
 
         def apply(h: Array) -> Array:
-            return ranked.restored(kept * means.apply(ranked.ranked(ranked.signs * xp.reshape(h, ranked.rows))))
+            there = ranked.ranked(xp.reshape(h, ranked.rows))
+            pooled = ranked.restored(kept * means.apply(ranked.ranked(ranked.signs) * there))
+            return pooled + xp.reshape(ranked.placed(unranked * there), h.shape)
 
         return SelfAdjointMap(apply, shape_of(x))
 

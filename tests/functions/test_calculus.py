@@ -13,7 +13,7 @@ from monops import Blocks, errors
 from monops import functions as f
 from monops.functions.iterative import Iterative
 from monops.functions.roots import increasing_root
-from monops.linear import Convolution, Diagonal, Matrix, MatvecMap
+from monops.linear import Convolution, Diagonal, MatvecMap
 
 X = np.array([1.5, -0.3, 2.0, -4.0])
 SHIFT = np.array([1.0, 0.0, -1.0, 2.0])
@@ -122,7 +122,17 @@ def test_combine_refuses_what_is_not_closed_form_naming_methods() -> None:
         f.combine(f.LInfNorm(), f.Simplex())
 
 
-NONCONVEX = [f.L0Norm(), f.SCAD(), f.MCP(), f.LqPenalty(), f.CappedL1(), f.CauchyPenalty(), f.L0Ball(1), f.Sphere(), f.BinarySet()]
+NONCONVEX = [
+    f.L0Norm(),
+    f.SCAD(),
+    f.MCP(),
+    f.LqPenalty(),
+    f.CappedL1(),
+    f.CauchyPenalty(),
+    f.L0Ball(1),
+    f.Sphere(),
+    f.BinarySet(),
+]
 
 
 @pytest.mark.parametrize("penalty", NONCONVEX, ids=lambda penalty: type(penalty).__name__)
@@ -203,7 +213,9 @@ def test_separable_functions_are_restricted_and_measure_subgradients() -> None:
     g = f.L1Norm(np.array([0.5, 1.0, 2.0, 4.0]))
     index = np.array([1, 3])
     np.testing.assert_allclose(g.restrict(index).prox(X[index], 0.3), g.prox(X, 0.3)[index])
-    np.testing.assert_allclose(g.distance_to_subdifferential(np.array([0.0, 0.0, 1.0, -1.0]), np.array([0.7, 0.7, 2.0, 0.0])), [0.2, 0, 0, 4])
+    np.testing.assert_allclose(
+        g.distance_to_subdifferential(np.array([0.0, 0.0, 1.0, -1.0]), np.array([0.7, 0.7, 2.0, 0.0])), [0.2, 0, 0, 4]
+    )
 
 
 def test_blocks_keep_their_derivative_blocks() -> None:

@@ -74,7 +74,8 @@ def test_elastic_box_without_l1_moves_through_zero() -> None:
 
 def test_blocks_give_what_the_whole_gives() -> None:
     x, weight = points(n=3 * equations.BLOCK + 5), 0.1 + np.abs(points(1, n=3 * equations.BLOCK + 5))
-    whole = equations.reciprocal_root.__wrapped__(x, weight)
+    unblocked: Any = equations.reciprocal_root
+    whole = unblocked.__wrapped__(x, weight)
     np.testing.assert_array_equal(equations.reciprocal_root(x, weight), whole)
     scales = np.array([0.0, 1.0, -1.0, 2.0])
     matrix = equations.entropic_root(x[: 2 * equations.BLOCK + 4].reshape(-1, 4), 0.5, scales)
@@ -208,8 +209,8 @@ def test_zero_weights_keep_the_domain(function: Separable, step: float) -> None:
     slope = function.prox_derivative(x, step).apply(np.ones_like(x))
     numeric = (function.prox(x + 1e-7, step) - function.prox(x - 1e-7, step)) / 2e-7
     np.testing.assert_allclose(slope, numeric, atol=1e-5)
-    for part in function.prox_parameter_derivatives(x, step).values():
-        assert np.all(np.isfinite(part.column))
+    for name, part in function.prox_parameter_derivatives(x, step).items():
+        assert np.all(np.isfinite(part.apply(1.0))), name
 
 
 def test_data_with_some_zeros_pass_through_torch() -> None:
@@ -345,5 +346,6 @@ def test_labels_that_are_integers_are_refused() -> None:
 )
 def test_a_step_for_each_entry_is_a_loop_over_entries(function: Separable) -> None:
     x, steps = points(n=20), np.logspace(-3, 3, 20)
-    one_by_one = [float(function.prox(x[i : i + 1], float(steps[i]))[0]) for i in range(20)]
-    np.testing.assert_allclose(function.prox(x, steps), one_by_one, rtol=1e-13, atol=1e-300)
+    together: Any = function.prox
+    one_by_one = np.array([float(function.prox(x[i : i + 1], float(steps[i]))[0]) for i in range(20)])
+    np.testing.assert_allclose(together(x, steps), one_by_one, rtol=1e-13, atol=1e-300)
