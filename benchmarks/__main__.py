@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
-
 from collections.abc import Callable
 
-from benchmarks import overhead, prox
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # one thread for everybody; NumPy reads it when it is imported
+
+from benchmarks import overhead, prox  # noqa: E402
 
 BENCHMARKS: dict[str, Callable[..., None]] = {"overhead": overhead.main, "prox": prox.main}
 

@@ -225,7 +225,7 @@ ROWS = (
     Row("NegativeEntropy", entrywise(f.NegativeEntropy(), lambda p: p.Entropy())),
     Row("FermiDirac", entrywise(f.FermiDirac(), lambda p: p.FermiDiracEntropy())),
     Row("Exponential", entrywise(f.Exponential(), lambda p: p.Exp())),
-    Row("Inverse", entrywise(f.Inverse(), lambda p: p.Inverse())),
+    Row("InversePower", entrywise(f.InversePower(), lambda p: p.Inverse())),
     Row("Power 3", entrywise(f.Power(3.0), lambda p: p.Power(3)), agreement=10.0),
     Row("KullbackLeiblerDivergence", pairs(f.KullbackLeiblerDivergence(), "Kullback")),
     Row("JeffreysDivergence", pairs(f.JeffreysDivergence(), "Jeffrey")),

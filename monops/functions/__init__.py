@@ -12,6 +12,7 @@ from monops.functions import (
     blocks,
     bounded_entropies,
     box_sections,
+    capped_simplex,
     combination,
     composition,
     cones,
@@ -39,6 +40,7 @@ from monops.functions import (
     nonconvex_groups,
     nonconvex_sets,
     norm_epigraphs,
+    norm_powers,
     norms,
     order,
     penalties,
@@ -50,6 +52,7 @@ from monops.functions import (
     powers,
     quadratics,
     radial_perspectives,
+    ranks,
     rectifiers,
     residuals,
     robust,
@@ -77,6 +80,7 @@ from monops.functions.barriers import *  # noqa: F403
 from monops.functions.blocks import *  # noqa: F403
 from monops.functions.bounded_entropies import *  # noqa: F403
 from monops.functions.box_sections import *  # noqa: F403
+from monops.functions.capped_simplex import *  # noqa: F403
 from monops.functions.combination import *  # noqa: F403
 from monops.functions.composition import *  # noqa: F403
 from monops.functions.cones import *  # noqa: F403
@@ -91,7 +95,8 @@ from monops.functions.elastic_box import *  # noqa: F403
 from monops.functions.entropies import *  # noqa: F403
 from monops.functions.entry_epigraphs import *  # noqa: F403
 from monops.functions.epigraphs import *  # noqa: F403
-from monops.functions.function import Function, Zero
+from monops.functions.function import Function as Function
+from monops.functions.function import Zero as Zero
 from monops.functions.graphs import *  # noqa: F403
 from monops.functions.grids import *  # noqa: F403
 from monops.functions.groups import *  # noqa: F403
@@ -105,6 +110,7 @@ from monops.functions.nonconvex import *  # noqa: F403
 from monops.functions.nonconvex_groups import *  # noqa: F403
 from monops.functions.nonconvex_sets import *  # noqa: F403
 from monops.functions.norm_epigraphs import *  # noqa: F403
+from monops.functions.norm_powers import *  # noqa: F403
 from monops.functions.norms import *  # noqa: F403
 from monops.functions.order import *  # noqa: F403
 from monops.functions.penalties import *  # noqa: F403
@@ -116,6 +122,7 @@ from monops.functions.power_divergences import *  # noqa: F403
 from monops.functions.powers import *  # noqa: F403
 from monops.functions.quadratics import *  # noqa: F403
 from monops.functions.radial_perspectives import *  # noqa: F403
+from monops.functions.ranks import *  # noqa: F403
 from monops.functions.rectifiers import *  # noqa: F403
 from monops.functions.residuals import *  # noqa: F403
 from monops.functions.robust import *  # noqa: F403
@@ -135,68 +142,73 @@ from monops.functions.transport import *  # noqa: F403
 from monops.functions.trees import *  # noqa: F403
 from monops.functions.variation import *  # noqa: F403
 
-__all__ = ["Function", "Zero"]
-__all__ += activations.__all__
-__all__ += affine_sets.__all__
-__all__ += averages.__all__
-__all__ += balls.__all__
-__all__ += barriers.__all__
-__all__ += blocks.__all__
-__all__ += bounded_entropies.__all__
-__all__ += box_sections.__all__
-__all__ += composition.__all__
-__all__ += cones.__all__
-__all__ += curved_cones.__all__
-__all__ += combination.__all__
-__all__ += distances.__all__
-__all__ += divergences.__all__
-__all__ += dual_cones.__all__
-__all__ += duality.__all__
-__all__ += eigenvalue_sums.__all__
-__all__ += eigenvalues.__all__
-__all__ += elastic_box.__all__
-__all__ += entropies.__all__
-__all__ += entry_epigraphs.__all__
-__all__ += epigraphs.__all__
-__all__ += graphs.__all__
-__all__ += grids.__all__
-__all__ += groups.__all__
-__all__ += growth_barriers.__all__
-__all__ += hinge.__all__
-__all__ += intersections.__all__
-__all__ += likelihoods.__all__
-__all__ += monotone.__all__
-__all__ += nested_groups.__all__
-__all__ += nonconvex.__all__
-__all__ += nonconvex_groups.__all__
-__all__ += nonconvex_sets.__all__
-__all__ += norm_epigraphs.__all__
-__all__ += norms.__all__
-__all__ += order.__all__
-__all__ += penalties.__all__
-__all__ += perspectives.__all__
-__all__ += polyhedra.__all__
-__all__ += polyhedron.__all__
-__all__ += power_cones.__all__
-__all__ += power_divergences.__all__
-__all__ += powers.__all__
-__all__ += quadratics.__all__
-__all__ += rectifiers.__all__
-__all__ += radial_perspectives.__all__
-__all__ += residuals.__all__
-__all__ += robust.__all__
-__all__ += scaling.__all__
-__all__ += schatten.__all__
-__all__ += sets.__all__
-__all__ += shifting.__all__
-__all__ += simplices.__all__
-__all__ += smooth_absolute.__all__
-__all__ += softmax.__all__
-__all__ += softmax_activation.__all__
-__all__ += sorted_norms.__all__
-__all__ += spectral.__all__
-__all__ += squares.__all__
-__all__ += structured.__all__
-__all__ += transport.__all__
-__all__ += trees.__all__
-__all__ += variation.__all__
+FAMILIES = (
+    activations,
+    affine_sets,
+    averages,
+    balls,
+    barriers,
+    blocks,
+    bounded_entropies,
+    box_sections,
+    capped_simplex,
+    composition,
+    cones,
+    curved_cones,
+    combination,
+    distances,
+    divergences,
+    dual_cones,
+    duality,
+    eigenvalue_sums,
+    eigenvalues,
+    elastic_box,
+    entropies,
+    entry_epigraphs,
+    epigraphs,
+    graphs,
+    grids,
+    groups,
+    growth_barriers,
+    hinge,
+    intersections,
+    likelihoods,
+    monotone,
+    nested_groups,
+    nonconvex,
+    nonconvex_groups,
+    nonconvex_sets,
+    norm_epigraphs,
+    norm_powers,
+    norms,
+    order,
+    penalties,
+    perspectives,
+    polyhedra,
+    polyhedron,
+    power_cones,
+    power_divergences,
+    powers,
+    quadratics,
+    rectifiers,
+    radial_perspectives,
+    ranks,
+    residuals,
+    robust,
+    scaling,
+    schatten,
+    sets,
+    shifting,
+    simplices,
+    smooth_absolute,
+    softmax,
+    softmax_activation,
+    sorted_norms,
+    spectral,
+    squares,
+    structured,
+    transport,
+    trees,
+    variation,
+)
+globals()["__all__"] = sorted({"Function", "Zero"}.union(*(family.__all__ for family in FAMILIES)))

@@ -184,6 +184,9 @@ class L2Ball(Function):
 
     def prox(self, x: Array, step: float = 1.0) -> Array:
         check_step(step)
+        if self.center is None and self.batch_ndim == 0 and isinstance(x, np.ndarray) and not arrays.is_array(self.radius):
+            size = float(row_norm(x, 0))
+            return x * (1.0 if size <= self.radius else self.radius / size) if size == size else x + size
         still = self.detached()
         offset = still._offset(arrays.detach(x))
         inside = arrays.scale_rows(still._ratio(row_norm(offset, self.batch_ndim)), offset)

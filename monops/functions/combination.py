@@ -258,7 +258,7 @@ def _pair(a: Function, b: Function) -> Function:
             if isinstance(g, GroupL2):
                 return SparseGroup(f.weight, g.weight, g.axis, **rows)
             if isinstance(g, TotalVariation1D):
-                return FusedLasso(f.weight, g.weight, **rows)
+                return FusedLasso(g.weight, f.weight, **rows)
         if isinstance(f, RADIAL) and isinstance(g, HOMOGENEOUS) and getattr(f, "center", None) is None:
             return RadialSum(f, g, **rows)
     raise CapabilityError(

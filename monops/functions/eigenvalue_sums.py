@@ -13,6 +13,7 @@ from monops.constants import Constants
 from monops.errors import DataError
 from monops.functions.barriers import LogBarrier
 from monops.functions.eigenvalues import OfEigenvalues, check_positive, symmetric
+from monops.functions.entropies import NegativeEntropy
 from monops.functions.function import Function, check_step
 from monops.functions.order import Max, SumLargest
 from monops.functions.powers import InversePower
@@ -20,7 +21,14 @@ from monops.functions.sample import Sample
 from monops.functions.spectrum import check_matrix, real
 from monops.linear import BroadcastMap, Diagonal, LinearMap
 
-__all__ = ["LargestEigenvalue", "LogDeterminant", "SumLargestEigenvalues", "Trace", "TraceInverse"]
+__all__ = [
+    "LargestEigenvalue",
+    "LogDeterminant",
+    "SumLargestEigenvalues",
+    "Trace",
+    "TraceInverse",
+    "VonNeumannEntropy",
+]
 
 
 @final
@@ -117,6 +125,46 @@ class TraceInverse(OfEigenvalues):
 
     def value_formula(self, x: str) -> str:
         return f"{float(self.weight):g} trace({x}^-1)"
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class VonNeumannEntropy(OfEigenvalues):
+    """f(X) = trace(X log X) on the positive semidefinite matrices, symmetric or Hermitian; with 0 log 0 = 0.
+
+    Notes
+    -----
+    prox: Q diag(p) Q* with p = step omega(lambda/step - 1 - log(step)), Wright's omega, and (X + X*)/2 = Q diag(lambda) Q*.
+    **Domain** the semidefinite cone. **Constants** mu = 0 (the second derivative of t log t is 1/t); no gradient outside the
+    cone. **Cost** one symmetric eigenvalue decomposition. **Derivative** of the prox: that of `EigenvalueFunction`, with p/(p +
+    step) on the diagonal; there is no kink.
+
+    References
+    ----------
+    Lewis (1996), Convex analysis on the Hermitian matrices; Chandrasekaran and Shah (2017), Relative entropy optimization and
+    its applications.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> VonNeumannEntropy().prox(np.diag([2.0, 1.0])).round(3)
+    array([[1.   , 0.   ],
+           [0.   , 0.567]])
+    """
+
+    @classmethod
+    def samples(cls) -> tuple[Sample, ...]:
+        def reference(cp: Any, y: Any) -> Any:
+            return -cp.von_neumann_entr(cp.symmetric_wrap(y)), symmetric([], y)
+
+        return (Sample(lambda a: cls(), (3, 3), reference, is_complex=True), Sample(lambda a: cls(), (2, 2), reference))
+
+    @property
+    def vector(self) -> Function:
+        return NegativeEntropy()
+
+    def value_formula(self, x: str) -> str:
+        return f"trace({x} log {x})"
 
 
 @final

@@ -14,6 +14,7 @@ from monops.errors import DataError
 from monops.functions.duality import Conjugate
 from monops.functions.entropies import NegativeEntropy
 from monops.functions.function import Function, Zero
+from monops.functions.invariance import check_symmetric
 from monops.functions.sample import Sample
 from monops.functions.sets import NonNegative
 from monops.functions.simplices import Simplex
@@ -22,7 +23,6 @@ from monops.functions.spectrum import (
     Slopes,
     adjoint,
     check_matrix,
-    check_symmetric,
     eigenvalues,
     is_everything,
     symmetric_part,
@@ -75,7 +75,7 @@ class Eigenvalues:
 
 @dataclass(frozen=True, eq=False)
 class OfEigenvalues(OfMatrix):
-    """f(X) = g(lambda(X)), g convex, of any order of its arguments, on the symmetric or Hermitian matrices."""
+    """f(X) = g(lambda(X)) on the symmetric or Hermitian matrices, where g does not depend on the order of its arguments."""
 
     @property
     def is_symmetric(self) -> bool:
@@ -122,8 +122,8 @@ class OfEigenvalues(OfMatrix):
         return found.spread(self._inner(x).gradient(found.values))
 
     def conjugate(self) -> Function:
-        dual = self.vector.conjugate()
-        if isinstance(dual, Conjugate):
+        dual = self.vector.conjugate() if self.is_convex else None
+        if dual is None or isinstance(dual, Conjugate):
             return super().conjugate()
         return EigenvalueFunction(dual, not self.is_symmetric, batch_ndim=self.batch_ndim)
 

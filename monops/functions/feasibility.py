@@ -96,6 +96,12 @@ def row_norm(x: Array, batch_ndim: int) -> Array:
     """Euclidean norm of each row without overflow or underflow; one more pass only where they threaten."""
     xp = arrays.namespace(x)
     limits = xp.finfo(x.dtype)
+    if batch_ndim == 0 and isinstance(x, np.ndarray) and x.dtype.kind == "f":
+        flat = x.ravel()
+        with np.errstate(over="ignore", under="ignore"):
+            size = np.sqrt(flat @ flat)
+        if float(limits.smallest_normal) ** 0.45 <= size < math.inf:
+            return size
     with np.errstate(over="ignore", under="ignore"):
         size = arrays.norm(x, batch_ndim)
         threatened = (size < float(limits.smallest_normal) ** 0.45) | (size == math.inf)

@@ -16,9 +16,9 @@ from monops.arrays import Array
 from monops.functions.balls import L1Ball
 from monops.functions.feasibility import entry_slack, nonzero, zero_or_infinity
 from monops.functions.function import Function, Zero, check_step
-from monops.functions.norms import Shrinkage
 from monops.functions.sample import Sample
 from monops.functions.separable import shape_of
+from monops.functions.shrinkage import Shrinkage
 from monops.functions.weights import check_weight, weighted
 from monops.linear import BroadcastMap, DiagonalPlusRankOne, LinearMap, SelfAdjointMap
 
@@ -110,8 +110,19 @@ class GroupL2(Function):
 
     def prox(self, x: Array, step: float = 1.0) -> Array:
         check_step(step)
-        size, threshold = group_size(x, self._axes(x)), step * self.weight
+        threshold = step * self.weight
         xp = arrays.namespace(x)
+        if isinstance(x, np.ndarray) and x.dtype.kind == "f":  # two buffers serve all passes
+            with np.errstate(over="ignore", under="ignore"):
+                result = x * x
+                size = np.sum(result, axis=self._axes(x), keepdims=True)
+            if np.max(size, initial=0.0) < np.inf and np.min(threshold) > np.finfo(x.dtype).smallest_normal ** 0.45:
+                np.sqrt(size, out=size)
+                np.maximum(size, threshold, out=size)
+                np.divide(threshold, size, out=size)
+                np.subtract(1.0, size, out=size)
+                return np.multiply(x, size, out=result)
+        size = group_size(x, self._axes(x))
         moving = size > threshold
         factor = xp.where(moving, 1.0 - threshold / xp.where(moving, size, xp.ones_like(size)), xp.zeros_like(size))
         return x * xp.astype(factor, x.dtype)

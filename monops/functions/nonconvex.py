@@ -137,7 +137,7 @@ class L0Norm(Penalty):
 
     def entry_prox(self, x: Array, step: Any) -> Array:
         xp = arrays.namespace(x)
-        return xp.where(xp.abs(x) <= (2.0 * step * self.weight) ** 0.5, xp.zeros_like(x), x)
+        return x * xp.astype(xp.abs(x) > (2.0 * step * self.weight) ** 0.5, x.dtype)  # NaN stays NaN, infinity is kept
 
     def entry_curvature(self, x: Array) -> Array:
         return 0.0 * x
@@ -249,6 +249,16 @@ class SCAD(Penalty):
     def weak_convexity(self) -> float:
         return 1.0 / (self.shape - 1.0)
 
+    def entry_prox(self, x: Array, step: Any) -> Array:
+        w, a = self.weight, self.shape
+        if arrays.is_array(step) or not step < a - 1.0:
+            return super().entry_prox(x, step)
+        xp = arrays.namespace(x)  # the objective is convex: one minimiser, piece by piece
+        size = xp.abs(x)
+        middle = arrays.soft_threshold(x, step * a * w / (a - 1.0)) * ((a - 1.0) / (a - 1.0 - step))
+        near = xp.where(size <= w * (1.0 + step), arrays.soft_threshold(x, step * w), middle)
+        return xp.where(size > a * w, x, near)
+
     def magnitude_value(self, t: Array) -> Array:
         w, a = self.weight, self.shape
         xp = arrays.namespace(t)
@@ -322,6 +332,13 @@ class MCP(Penalty):
     @property
     def weak_convexity(self) -> float:
         return 1.0 / float(self.shape)
+
+    def entry_prox(self, x: Array, step: Any) -> Array:
+        if arrays.is_array(step) or not step < self.shape:
+            return super().entry_prox(x, step)
+        xp = arrays.namespace(x)  # the objective is convex: one minimiser, piece by piece
+        firm = arrays.soft_threshold(x, step * self.weight) / (1.0 - step / self.shape)
+        return xp.where(xp.abs(x) > self.shape * self.weight, x, firm)
 
     def magnitude_value(self, t: Array) -> Array:
         near = arrays.clip(t, None, self.shape * self.weight)

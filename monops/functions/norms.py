@@ -1,54 +1,27 @@
-"""Norms of a vector: l1, l2, l_inf, l1 + l2, the squared l1 norm, and the cube of the l2 norm."""
+"""Norms of a vector: l1, l2, l_inf, and l1 + l2."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, final
+
+import numpy as np
 
 from monops import arrays
 from monops.arrays import Array
 from monops.constants import Known
-from monops.errors import DataError
 from monops.functions.balls import L1Ball, L2Ball, LInfBall
 from monops.functions.feasibility import nonzero, row_axes, row_norm
-from monops.functions.function import Function, check_step
+from monops.functions.function import Function, Zero, check_step
+from monops.functions.norm_powers import CubedL2 as CubedL2  # importable from here, too
 from monops.functions.sample import Sample
 from monops.functions.separable import Separable, shape_of
-from monops.functions.simplices import row_total, sum_threshold
+from monops.functions.shrinkage import Shrinkage, row_size
 from monops.functions.weights import check_weight, weighted
 from monops.linear import BroadcastMap, DiagonalPlusRankOne, LinearMap, ScaledMap, SelfAdjointMap
 
-__all__ = ["CubedL2", "L1Norm", "L1PlusL2", "L2Norm", "LInfNorm", "SquaredL1"]
-
-
-class Shrinkage:
-    """x max(1 - t/|x|, 0) and its derivatives, |x| Euclidean over ``axes``, without overflow or a zero to divide by."""
-
-    def __init__(self, x: Array, size: Array, threshold: Any) -> None:
-        xp = arrays.namespace(x)
-        self.moving = size > threshold
-        safe = xp.where(self.moving, size, xp.ones_like(size))
-        self.ratio = xp.where(self.moving, threshold / safe, xp.ones_like(size))
-        self.factor = 1.0 - self.ratio
-        self.unit = x / xp.astype(xp.where(self.moving, safe, nonzero(size)), x.dtype)
-
-    def derivative(self, axes: tuple[int, ...]) -> DiagonalPlusRankOne:
-        """factor I + (t/|x|) u u* where |x| > t, else 0."""
-        zero = 0.0 * self.ratio
-        xp = arrays.namespace(self.ratio)
-        return DiagonalPlusRankOne(self.factor, self.unit, xp.where(self.moving, self.ratio, zero), axes)
-
-    def in_threshold(self) -> Array:
-        """Derivative in t: -u where |x| > t."""
-        xp = arrays.namespace(self.unit)
-        return xp.where(self.moving, -self.unit, xp.zeros_like(self.unit))
-
-
-def row_size(x: Array, batch_ndim: int) -> Array:
-    """|x| of each row, its axes kept."""
-    size = row_norm(x, batch_ndim)
-    return arrays.namespace(size).reshape(size, (*size.shape, *(1,) * (x.ndim - batch_ndim)))
+__all__ = ["L1Norm", "L1PlusL2", "L2Norm", "LInfNorm"]
 
 
 @final
@@ -168,8 +141,12 @@ class L2Norm(Function):
 
     def prox(self, x: Array, step: float = 1.0) -> Array:
         check_step(step)
-        still = arrays.detach(x)
-        return self.with_derivative(x, step, still * self._shrinkage(still, arrays.detach(step)).factor)
+        if self.batch_ndim == 0 and isinstance(x, np.ndarray) and not arrays.is_array(step):
+            length = float(row_norm(x, 0))
+            return x * (1.0 - step * self.weight / length if length > step * self.weight else 0.0 * length)
+        still, threshold = arrays.detach(x), arrays.detach(step) * self.weight
+        size = row_size(still, self.batch_ndim)
+        return self.with_derivative(x, step, still * Shrinkage(still, size, threshold).factor)
 
     def conjugate(self) -> Function:
         return L2Ball(self.weight, batch_ndim=self.batch_ndim)
@@ -295,8 +272,6 @@ class L1PlusL2(Function):
 
     @property
     def domain(self) -> Function:
-        from monops.functions.function import Zero
-
         return Zero(batch_ndim=self.batch_ndim)
 
     def __call__(self, x: Array) -> Array:
@@ -333,156 +308,3 @@ class L1PlusL2(Function):
 
     def value_formula(self, x: str) -> str:
         return f"({weighted(self.l1, f'|{x}|_1')} + {weighted(self.l2, f'|{x}|_2')})"
-
-
-@final
-@dataclass(frozen=True, eq=False)
-class SquaredL1(Function):
-    """f(x) = weight/2 |x|_1^2 over all entries of a row: the exclusive lasso of one group.
-
-    Parameters
-    ----------
-    weight : float, default 1
-        Above 0.
-
-    Notes
-    -----
-    prox: sign(x_i) max(|x_i| - t, 0) with t = step weight |prox(x)|_1. **Domain** everything. **Constants** mu = 0, not smooth.
-    **Cost** linear: Newton's method on the piecewise linear equation for t, as for `Simplex`. **Derivative** of the prox: D - s
-    v v*/(1 + s k) with D = 1 where prox(x) is not 0 (k entries), v = D sign(x), s = step weight.
-
-    References
-    ----------
-    Kowalski (2009), Sparse regression using mixed norms.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> SquaredL1().prox(np.array([3.0, -1.0]), 1.0) + 0.0
-    array([1.5, 0. ])
-    """
-
-    weight: float = 1.0
-
-    def __post_init__(self) -> None:
-        if not isinstance(self.weight, (int, float)) or not 0 < self.weight < math.inf:
-            raise DataError(f"SquaredL1: weight={self.weight!r} must be a finite number > 0")
-
-    @classmethod
-    def samples(cls) -> tuple[Sample, ...]:
-        return (
-            Sample(lambda a: cls(1.3), (5,), lambda cp, y: 0.65 * cp.square(cp.norm1(y))),
-            Sample(lambda a: cls(0.1), (2, 3), lambda cp, y: 0.05 * cp.square(cp.sum(cp.abs(y)))),
-        )
-
-    @property
-    def domain(self) -> Function:
-        from monops.functions.function import Zero
-
-        return Zero(batch_ndim=self.batch_ndim)
-
-    def __call__(self, x: Array) -> Array:
-        size = arrays.row_sum(arrays.namespace(x).abs(x), self.batch_ndim)
-        return 0.5 * self.weight * size * size
-
-    def prox(self, x: Array, step: float = 1.0) -> Array:
-        check_step(step)
-        still = arrays.detach(x)
-        xp = arrays.namespace(still)
-        size = xp.reshape(xp.abs(still), (*x.shape[: self.batch_ndim], -1))
-        top = xp.max(size, axis=-1, keepdims=True)
-        share = 1.0 / (arrays.detach(step) * self.weight)
-        # sum max(|x_i| - t, 0) = t/s is the threshold of a simplex with one entry more, at the top, of weight^2 1/s
-        ratio = xp.concat([size - top, xp.zeros_like(top)], axis=-1)
-        square = xp.concat([xp.ones_like(size), xp.zeros_like(top) + share], axis=-1)
-        kept = arrays.clip(size - top - sum_threshold(ratio, square, share * top), 0.0, None)
-        return self.with_derivative(x, step, xp.copysign(xp.reshape(kept, x.shape), still))
-
-    def _face(self, x: Array, step: Any) -> tuple[Array, Array, Array]:
-        """The signs where the prox is not 0, how many they are, and the sum of its moduli; row axes kept."""
-        xp = arrays.namespace(x)
-        p = self.prox(x, step)
-        signs = xp.sign(p)
-        return signs, row_total(signs * signs, self.batch_ndim), row_total(xp.abs(p), self.batch_ndim)
-
-    def prox_derivative(self, x: Array, step: float = 1.0) -> LinearMap:
-        signs, count, _ = self._face(x, step)
-        s = step * self.weight
-        return DiagonalPlusRankOne(signs * signs, signs, -s / (1.0 + s * count), row_axes(x, self.batch_ndim))
-
-    def prox_parameter_derivatives(self, x: Array, step: float = 1.0) -> dict[str, LinearMap]:
-        signs, count, total = self._face(x, step)
-        return {"weight": BroadcastMap(-step * total / (1.0 + step * self.weight * count) * signs)}
-
-    def value_formula(self, x: str) -> str:
-        return f"{self.weight:g}/2 |{x}|_1^2"
-
-
-@final
-@dataclass(frozen=True, eq=False)
-class CubedL2(Function):
-    """f(x) = weight/3 |x|_2^3 over all entries of a row: the cubic regularisation of Newton's method.
-
-    Parameters
-    ----------
-    weight : float, default 1
-        At least 0.
-
-    Notes
-    -----
-    prox: x/(1 + s r) with s = step weight and r = 2 |x|/(1 + sqrt(1 + 4 s |x|)) the norm of the prox. Gradient weight |x| x.
-    **Domain** everything. **Constants** mu = 0; the gradient is not Lipschitz on the whole space. **Cost** two passes.
-    **Derivative** of the prox: (r/|x|) (I - u u*) + u u*/(1 + 2 s r), u = x/|x|; the identity at 0.
-
-    References
-    ----------
-    Nesterov and Polyak (2006), Cubic regularization of Newton method and its global performance.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> CubedL2().prox(np.array([1.2, 1.6]), 1.0)
-    array([0.6, 0.8])
-    """
-
-    weight: float = 1.0
-
-    def __post_init__(self) -> None:
-        check_weight("CubedL2", self.weight)
-
-    @classmethod
-    def samples(cls) -> tuple[Sample, ...]:
-        return (Sample(lambda a: cls(1.3), (5,), lambda cp, y: 1.3 / 3 * cp.power(cp.norm(y, 2), 3), is_complex=True),)
-
-    def __call__(self, x: Array) -> Array:
-        size = row_norm(x, self.batch_ndim)
-        return (self.weight / 3.0) * size * size * size
-
-    def gradient(self, x: Array) -> Array:
-        return arrays.scale_rows(self.weight * row_norm(x, self.batch_ndim), x)
-
-    def _ratio(self, x: Array, step: Any) -> tuple[Array, Array]:
-        """|x|, and r/|x|; row axes kept."""
-        size = row_size(x, self.batch_ndim)
-        root = arrays.namespace(size).sqrt(1.0 + (4.0 * step * self.weight) * size)
-        return size, 2.0 / (1.0 + root)
-
-    def prox(self, x: Array, step: float = 1.0) -> Array:
-        check_step(step)
-        still = arrays.detach(x)
-        return self.with_derivative(x, step, still * self._ratio(still, arrays.detach(step))[1])
-
-    def prox_derivative(self, x: Array, step: float = 1.0) -> LinearMap:
-        size, ratio = self._ratio(x, step)
-        along = 1.0 / (1.0 + 2.0 * step * self.weight * ratio * size)
-        unit = x / arrays.namespace(x).astype(nonzero(size), x.dtype)
-        return DiagonalPlusRankOne(ratio, unit, along - ratio, row_axes(x, self.batch_ndim))
-
-    def prox_parameter_derivatives(self, x: Array, step: float = 1.0) -> dict[str, LinearMap]:
-        size, ratio = self._ratio(x, step)
-        r = ratio * size
-        unit = x / arrays.namespace(x).astype(nonzero(size), x.dtype)
-        return {"weight": BroadcastMap(-step * r * r / (1.0 + 2.0 * step * self.weight * r) * unit)}
-
-    def value_formula(self, x: str) -> str:
-        return f"{self.weight:g}/3 |{x}|_2^3"

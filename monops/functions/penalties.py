@@ -141,8 +141,8 @@ class GemanPenalty(Penalty):
 
     Notes
     -----
-    prox: 0, or the larger root y of (y - |x|) (y + scale)^2 + step weight scale = 0, whichever has the lower objective; by
-    safeguarded Newton. **Domain** everything. **Constants** mu = -2 weight/scale^2: weakly convex. **Cost** about 6 passes.
+    prox: 0, or the larger root y of (y - |x|) (y + scale)^2 + step weight scale = 0, whichever has the lower objective; the
+    root in closed form. **Domain** everything. **Constants** mu = -2 weight/scale^2: weakly convex. **Cost** some 20 passes.
     **Derivative** of the prox: 1/(1 + step f''(p)) where p is not 0, else 0.
 
     References
@@ -174,15 +174,16 @@ class GemanPenalty(Penalty):
         return self.weight * (t / (t + self.scale))
 
     def magnitude_candidates(self, t: Array, step: Any) -> list[Array]:
-        s = step * self.weight * self.scale
-        turning = (2.0 * s) ** (1.0 / 3.0) - self.scale + 0.0 * t
-
-        def equation(y: Array) -> tuple[Array, Array]:
-            total = y + self.scale
-            pull = s / total / total
-            return y + pull - t, 1.0 - 2.0 * pull / total
-
-        return [larger_root(equation, turning, t)]
+        xp = arrays.namespace(t)
+        s, total = step * self.weight * self.scale, t + self.scale
+        # z = y + scale: z^3 - total z^2 + s = 0, whose largest root is real when 27 s <= 4 total^3
+        cosine = 1.0 - (13.5 * s) / total / total / total
+        exists = cosine >= -1.0
+        z = (total / 3.0) * (1.0 + 2.0 * xp.cos(xp.acos(arrays.clip(cosine, -1.0, 1.0)) / 3.0))
+        pull = s / z / z
+        slope = 1.0 - 2.0 * pull / z
+        polished = z - (z - total + pull) / xp.where(slope > 0.1, slope, xp.ones_like(slope))  # one step of Newton
+        return [xp.where(exists, arrays.clip(xp.where(slope > 0.1, polished, z) - self.scale, 0.0, None), 0.0 * t)]
 
     def entry_curvature(self, x: Array) -> Array:
         return -2.0 * self.weight * self.scale / (x + self.scale) ** 3

@@ -86,6 +86,8 @@ class _Between:
         which is relative to x, however far away x is.
         """
         xp = arrays.namespace(x)
+        if batch_ndim == 0 and x.ndim == 1 and isinstance(x, np.ndarray):
+            return self._project_one(x)
         level = inner_rows(self.direction, x, batch_ndim)
         target = arrays.clip(level, self.lower, self.upper)
         moving = level != target
@@ -98,6 +100,20 @@ class _Between:
             move += x  # in place where the library can: a second temporary would cost as much as the arithmetic
             x = move
         return x
+
+    def _project_one(self, x: Any) -> Any:
+        """The same for one vector on NumPy, with numbers in the place of arrays of rows."""
+        inner_rows(self.direction, x, 0)  # refuses another shape
+        level, square = float(self.direction @ x), float(self.square)
+        lower = -math.inf if self.lower is None else float(self.lower)
+        target = max(level, lower) if self.upper is None else min(max(level, lower), float(self.upper))
+        if level == target:
+            return x + 0.0
+        point = (-(level - target) / square) * self.direction
+        point += x
+        if not abs(level) <= 4.0 * max(abs(target), 1.0):  # the rounding of the first pass is relative to x
+            point -= ((float(self.direction @ point) - target) / square) * self.direction
+        return point
 
     def value(self, x: Array, batch_ndim: int) -> Array:
         """0 where the constraint holds up to the rounding of <a, x>, else infinity."""

@@ -12,7 +12,7 @@ import scipy.optimize
 
 from monops import arrays
 from monops.arrays import Array
-from monops.errors import BackendError, DataError, ShapeError
+from monops.errors import DataError, ShapeError
 from monops.functions.feasibility import check_bounds, row_slack, zero_or_infinity
 from monops.functions.hosted import HostMap, self_adjoint
 from monops.functions.iterative import CertifiedProx, Iterative
@@ -22,7 +22,9 @@ from monops.linear import LinearMap
 
 __all__ = ["Polyhedron"]
 
+OUTER, INNER = 30, 60  # multiplier updates, and Newton steps between them: a handful of each are used
 FINISHES = 20  # changes of the active set that the exact finish may try; it needs one or two
+EPSILON = float(np.finfo(float).eps)
 
 
 class Face(NamedTuple):
@@ -65,22 +67,52 @@ class System:
         self._check_nonempty()
 
     def _check_nonempty(self) -> None:
-        count = self.basis.shape[1]
         near = np.clip(0.0, self.low, self.high)
         if not np.any(near):
             return  # the anchor is inside
-        y = self._least_distance(np.zeros(count), 1.0 + np.abs(near).max())
-        if y is None:
+        start, scale = np.zeros(self.basis.shape[1]), 1.0 + float(np.abs(near).max())
+        v = start - self.within.T @ self._augmented(start, scale)
+        if np.abs(self._violation(v)).max() > 1e-7 * scale and self._least_distance(start, scale) is None:
             raise DataError(
                 "Polyhedron: no x satisfies lower <= A x <= upper: the set is empty; some rows contradict each other, widen "
                 "their bounds"
             )
 
+    def _augmented(self, w: np.ndarray, scale: float) -> np.ndarray:
+        """Multipliers by the method of multipliers; its smooth problems, |v - w|^2/2 + rho/2 dist(B v + y/rho, bounds)^2, by
+        semismooth Newton steps with a line search, which end exactly once the violated rows no longer change.
+        """
+        y, v, rho = np.zeros(len(self.free)), w, 100.0
+        for _ in range(OUTER):
+            for _ in range(INNER):
+                level = self.within @ v + y / rho
+                excess = level - np.clip(level, self.low, self.high)
+                slope = v - w + rho * (self.within.T @ excess)
+                noise = 64 * EPSILON * rho * float(np.abs(level).max(initial=0.0))
+                if float(np.abs(slope).max(initial=0.0)) <= 1e-11 * scale + noise:
+                    break
+                move = -_newton_step(self.within[excess != 0], rho, slope)
+                steep, level_move = float(slope @ move), self.within @ move
+                share, value = 1.0, 0.5 * float((v - w) @ (v - w)) + 0.5 * rho * float(excess @ excess)
+                while share > 1e-10:
+                    there, reached = v + share * move - w, level + share * level_move
+                    outside = reached - np.clip(reached, self.low, self.high)
+                    if 0.5 * float(there @ there) + 0.5 * rho * float(outside @ outside) <= value + 1e-4 * share * steep:
+                        break
+                    share *= 0.5
+                v = v + share * move
+            following = rho * excess
+            moved, y = float(np.abs(following - y).max(initial=0.0)), following
+            if moved <= 1e-9 * rho * scale:
+                break
+            rho = min(30.0 * rho, 1e6)
+        return y
+
     def _least_distance(self, w: np.ndarray, scale: float) -> np.ndarray | None:
         """Multipliers of the projection of w, by nonnegative least squares; None where the set is empty.
 
-        With all inequalities as G v >= h for v = (point - w)/scale, the smallest v is -r/r_last with the residual r of min |E y -
-        e_last| over y >= 0, E = (G, h)* (Lawson and Hanson 1974, least distance programming).
+        With all inequalities as G v >= h for v = (point - w)/scale, the smallest v is -r/r_last with the residual r of
+        min |E y - e_last| over y >= 0, E = (G, h)* (Lawson and Hanson 1974, least distance programming).
         """
         level = self.within @ w
         upper, lower = np.flatnonzero(np.isfinite(self.high)), np.flatnonzero(np.isfinite(self.low))
@@ -89,7 +121,10 @@ class System:
         target = np.zeros(len(w) + 1)
         target[-1] = 1.0
         matrix = np.concatenate([system.T, needed[None]])
-        y, size = scipy.optimize.nnls(matrix, target, maxiter=30 * max(matrix.shape))
+        try:
+            y, size = scipy.optimize.nnls(matrix, target, maxiter=30 * max(matrix.shape))
+        except RuntimeError:  # it cycles: the search over faces starts from the violated rows
+            return level - np.clip(level, self.low, self.high)
         if size < 1e-8:
             return None
         last = 1.0 - float(needed @ y)
@@ -100,15 +135,19 @@ class System:
 
     def _on_face(self, w: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Point and multipliers with the rows of y != 0 at the bound that the sign names, as equalities."""
-        active = np.flatnonzero(y)
+        active, exact = np.flatnonzero(y), np.zeros_like(y)
+        if not len(active):
+            return w, exact
         rows = self.within[active]
         bound = np.where(y[active] > 0, self.high[active], self.low[active])
-        exact = np.zeros_like(y)
-        if len(active):
-            exact[active] = scipy.linalg.lstsq(rows.T, w, lapack_driver="gelsy")[0]
-            nearest = scipy.linalg.lstsq(rows, bound - rows @ w, lapack_driver="gelsy")[0]
-            exact[active] = scipy.linalg.lstsq(rows.T, -nearest, lapack_driver="gelsy")[0]
-        return w - rows.T @ exact[active], exact
+        span, triangle, order = scipy.linalg.qr(rows.T, mode="economic", pivoting=True)
+        rank = int(np.sum(np.abs(np.diag(triangle)) > 1e-12 * max(rows.shape)))
+        span, triangle, order = span[:, :rank], triangle[:rank, :rank], order[:rank]
+        v = w
+        for _ in range(2):  # the second pass removes the rounding of the first, which is relative to w
+            v = v + span @ scipy.linalg.solve_triangular(triangle, (bound - rows @ v)[order], trans="T")
+        exact[active[order]] = scipy.linalg.solve_triangular(triangle, span.T @ (w - v))
+        return v, exact
 
     def _violation(self, v: np.ndarray) -> np.ndarray:
         """How far each inequality is beyond its bound, with its sign."""
@@ -125,46 +164,60 @@ class System:
         """The projection of one point: the active set by nonnegative least squares, then exactly on its face."""
         w = self.basis.T @ (x - self.anchor)
         violation = self._violation(w)
-        y, count = np.zeros(len(self.free)), 0
-        v = w
+        v, y, count = w, np.zeros(len(self.free)), 0
         if np.any(violation):
             scale = float(np.abs(violation).max())
-            found = self._least_distance(w, scale)
-            if found is None:  # lost to rounding: the face search below starts from the violated rows
-                found = violation
-            v, y, count = self._finish(w, found)
-        multipliers = np.zeros(len(self.rows))
+            v, y, count, exact = self._finish(w, self._augmented(w, scale))
+            if not exact:  # dependent rows: nonnegative least squares picks independent ones
+                found = self._least_distance(w, scale)
+                other = self._finish(w, violation if found is None else found)
+                if self._gap(other[0], other[1]) <= self._gap(v, y):
+                    v, y, count = other[0], other[1], count + other[2]
+        point, multipliers = self.anchor + self.basis @ v, np.zeros(len(self.rows))
         multipliers[self.free] = y
-        point = self.anchor + self.basis @ v
-        rest = x - point - self.rows.T @ multipliers
-        multipliers[self.fixed] = self.pseudoinverse.T @ rest
+        multipliers[self.fixed] = self.pseudoinverse.T @ (x - point - self.rows.T @ multipliers)
         return Face(point, multipliers, 0.5 * self._gap(v, y), count)
 
-    def _finish(self, w: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
+    def _finish(self, w: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, int, bool]:
         """Exact on the face of y; then, if need be, changes of the face: wrong signs leave it, violated rows join it."""
         start = w - self.within.T @ y
         best = (self._gap(start, y), start, y)
-        tolerance = 64 * np.finfo(float).eps
         for count in range(1, FINISHES + 1):
             v, exact = self._on_face(w, y)
             wrong = exact * y < 0
-            kept = np.where(wrong, 0.0, exact)
             violation = self._violation(v)
-            beyond = np.abs(violation) > tolerance * (1.0 + np.abs(v).max(initial=0.0) + np.abs(w).max(initial=0.0))
-            if not np.any(wrong):
-                gap = self._gap(v, exact)
-                if gap <= best[0] or not np.any(beyond):
-                    best = (gap, v, exact)
-            if not np.any(wrong) and not np.any(beyond & (exact == 0)):
+            beyond = np.abs(violation) > 64 * EPSILON * (
+                1.0 + np.abs(v).max(initial=0.0) + np.abs(violation[y != 0]).max(initial=0.0)
+            )
+            joining = beyond & (exact == 0)
+            settled = not np.any(wrong) and not np.any(joining)
+            gap = self._gap(v, exact)
+            if settled or (not np.any(wrong) and gap < best[0]):
+                best = (gap, v, exact)
+            if settled:
+                return v, exact, count, True
+            y = np.where(joining, violation, np.where(wrong, 0.0, exact))
+            if not np.any(y):
                 break
-            y = np.where(beyond & (kept == 0), violation, kept)
-        return best[1], best[2], count
+        return best[1], best[2], FINISHES, False
 
     def active_basis(self, multipliers: np.ndarray) -> np.ndarray:
         """Orthonormal columns that span the equality rows and the rows with a multiplier."""
         held = (multipliers != 0) | (self.lower == self.upper)
         left, values, _ = np.linalg.svd(self.rows[held].T, full_matrices=False)
         return left[:, values > 1e-12 * max(self.rows.shape)]
+
+
+def _newton_step(rows: np.ndarray, rho: float, slope: np.ndarray) -> np.ndarray:
+    """(I + rho rows' rows)^-1 slope, by a factorisation on the smaller side."""
+    k, n = rows.shape
+    if k == 0:
+        return slope
+    if k < n:
+        factor = scipy.linalg.cho_factor(np.eye(k) / rho + rows @ rows.T, check_finite=False)
+        return slope - rows.T @ scipy.linalg.cho_solve(factor, rows @ slope, check_finite=False)
+    factor = scipy.linalg.cho_factor(np.eye(n) + rho * (rows.T @ rows), check_finite=False)
+    return scipy.linalg.cho_solve(factor, slope, check_finite=False)
 
 
 @final
@@ -180,25 +233,26 @@ class Polyhedron(Iterative):
 
     Notes
     -----
-    prox: x - A' y; the multipliers y, positive at an upper and negative at a lower bound, by the active-set method of
-    nonnegative least squares on the dual problem, then exactly on the face that it finds. ``gap`` is half of sum_i |y_i|
-    |a_i p - bound_i| + |y|_1 max violation: sqrt(2 gap) bounds |p - prox(x)| when p is inside, and otherwise as far as y has the
-    size of the exact multipliers. **Domain** the polyhedron. **Constants** mu = 0; no gradient. **Cost** on the host, row by
-    row; once a singular value decomposition of the equality rows; then for k active rows about k products with A and k
-    small updates, and a least-squares solve with k columns. **Derivative** of the prox: the projection on the null space of
-    the rows with a multiplier != 0 (so the identity at points of the set); in the bounds: the pseudoinverse of these rows,
-    where there is no equality.
+    prox: x - A' y; the multipliers y, positive at an upper and negative at a lower bound, by semismooth Newton steps in a
+    method of multipliers, then exactly on the face that they find; for dependent active rows by nonnegative least squares.
+    ``gap`` is half of sum_i |y_i| |a_i p - bound_i| + |y|_1 max violation: sqrt(2 gap) bounds |p - prox(x)| when p is inside,
+    and otherwise as far as y has the size of the exact multipliers. **Domain** the polyhedron. **Constants** mu = 0; no
+    gradient. **Cost** on the host, row by row; once a singular value decomposition of the equality rows; then some ten
+    factorisations of the size of n or of the number of active rows, whichever is smaller. **Derivative** of the prox: the
+    projection J on the null space of the equalities and the rows with a multiplier != 0 (at a point of the set: of the
+    equalities alone); in the bounds, where there is no equality: the pseudoinverse of these rows A_S; in A: -J dA' y - A_S^+
+    dA_S p.
 
     References
     ----------
-    Lawson and Hanson (1974), Solving least squares problems. Goldfarb and Idnani (1983), A numerically stable dual method for
-    solving strictly convex quadratic programs.
+    Lawson and Hanson (1974), Solving least squares problems. Li, Sun and Toh (2018), A highly efficient semismooth Newton
+    augmented Lagrangian method for solving Lasso problems.
 
     Examples
     --------
     >>> import numpy as np
     >>> triangle = Polyhedron(np.array([[1.0, 1.0], [1.0, -1.0]]), -np.inf, np.array([1.0, 1.0]))
-    >>> np.round(triangle.prox(np.array([3.0, 0.5])), 12)
+    >>> np.round(triangle.prox(np.array([3.0, 0.5])), 12) + 0.0
     array([1., 0.])
     """
 
@@ -211,8 +265,6 @@ class Polyhedron(Iterative):
             raise ShapeError("Polyhedron: A must be a matrix, an array of shape (rows, entries of x)")
         arrays.check_floating("Polyhedron: A", self.A)
         arrays.check_finite("Polyhedron: A", self.A)
-        if arrays.tracks_gradient(self.A):
-            raise BackendError("Polyhedron: the projection has no derivative in A here: pass A.detach()")
         for name, bound in (("lower", self.lower), ("upper", self.upper)):
             if shape_of(bound) not in ((), (1,), (self.A.shape[0],)):
                 raise ShapeError(f"Polyhedron: {name} has shape {shape_of(bound)}, but A has {self.A.shape[0]} rows")
@@ -294,34 +346,55 @@ class Polyhedron(Iterative):
         return self_adjoint(apply, shape_of(x))
 
     def prox_parameter_derivatives(self, x: Array, step: float = 1.0) -> dict[str, LinearMap]:
-        system = self._system
+        system, faces = self._system, self._faces(arrays.detach(x))
+        shape, n, m = shape_of(x), int(x.shape[-1]), len(self._system.rows)
+        maps: dict[str, LinearMap] = {"A": self._derivative_in_matrix(faces, x)}
         if len(system.fixed):
-            return {}
-        faces = self._faces(arrays.detach(x))
-        maps: dict[str, LinearMap] = {}
+            return maps
         for name, bound, sign in (("lower", self.lower, -1.0), ("upper", self.upper, 1.0)):
-            lifts = [self._lift(face.multipliers, sign) for face in faces]
-            shape = shape_of(bound)
+            lifts = [self._lift(face.multipliers) * (sign * face.multipliers > 0) for face in faces]
+            size = shape_of(bound)
 
             def forward(change: np.ndarray, lifts: Any = lifts) -> np.ndarray:
-                spread = np.broadcast_to(change.reshape(-1), (len(system.rows),))
-                return np.array([lift @ spread for lift in lifts]).reshape((1, *shape_of(x)))
+                spread = np.broadcast_to(change.reshape(-1), (m,))
+                return np.array([lift @ spread for lift in lifts]).reshape((1, *shape))
 
-            def backward(g: np.ndarray, lifts: Any = lifts, shape: Any = shape) -> np.ndarray:
-                flat = g.reshape(-1, x.shape[-1])
-                total = sum((lift.T @ row for lift, row in zip(lifts, flat, strict=True)), np.zeros(len(system.rows)))
-                return (total if shape == (len(system.rows),) else np.sum(total)).reshape((1, *shape))
+            def backward(g: np.ndarray, lifts: Any = lifts, size: Any = size) -> np.ndarray:
+                total = sum((lift.T @ row for lift, row in zip(lifts, g.reshape(-1, n), strict=True)), np.zeros(m))
+                return np.asarray(total if size == (m,) else np.sum(total)).reshape((1, *size))
 
-            maps[name] = HostMap(forward, backward, shape, shape_of(x), float(len(faces)), like=x)
+            maps[name] = HostMap(forward, backward, size, shape, float(len(faces)), like=x)
         return maps
 
-    def _lift(self, multipliers: np.ndarray, sign: float) -> np.ndarray:
-        """Derivative of the projection in the bounds of one side: columns of the pseudoinverse of the active rows."""
+    def _derivative_in_matrix(self, faces: list[Face], x: Array) -> LinearMap:
+        system, (m, n), shape = self._system, self.A.shape, shape_of(x)
+        parts = []
+        for face in faces:
+            basis, lift = system.active_basis(face.multipliers), self._lift(face.multipliers)
+            parts.append((basis, lift, face.multipliers / system.norms, face.point))
+
+        def forward(change: np.ndarray) -> np.ndarray:
+            moved = []
+            for basis, lift, y, p in parts:
+                pull = change[0].T @ y
+                moved.append(basis @ (basis.T @ pull) - pull - lift @ (change[0] @ p))
+            return np.array(moved).reshape((1, *shape))
+
+        def backward(g: np.ndarray) -> np.ndarray:
+            total = np.zeros((1, m, n))
+            for (basis, lift, y, p), row in zip(parts, g.reshape(-1, n), strict=True):
+                total[0] += np.outer(y, basis @ (basis.T @ row) - row) - np.outer(lift.T @ row, p)
+            return total
+
+        return HostMap(forward, backward, (int(m), int(n)), shape, float(len(faces)) * 1e3, like=x)
+
+    def _lift(self, multipliers: np.ndarray) -> np.ndarray:
+        """The pseudoinverse of the equality rows and of the rows with a multiplier, 0 for the others."""
         system = self._system
-        active = np.flatnonzero(multipliers)
+        active = np.flatnonzero((multipliers != 0) | (system.lower == system.upper))
         lift = np.zeros((system.rows.shape[1], len(system.rows)))
         lift[:, active] = np.linalg.pinv(system.rows[active]) / system.norms[active]
-        return lift * (multipliers * sign > 0)
+        return lift
 
     def value_formula(self, x: str) -> str:
         return f"i(lower <= A {x} <= upper)"

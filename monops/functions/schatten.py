@@ -19,7 +19,7 @@ from monops.functions.sorted_norms import SortedL1
 from monops.functions.spectral import check_number, scaled_text
 from monops.functions.spectrum import OfSingularValues
 
-__all__ = ["KyFan", "SchattenNorm", "SchattenPower", "WeightedNuclearNorm"]
+__all__ = ["KyFanNorm", "SchattenNorm", "SchattenPower", "WeightedNuclearNorm"]
 
 
 @final
@@ -135,7 +135,7 @@ class SchattenPower(OfSingularValues):
 
 @final
 @dataclass(frozen=True, eq=False)
-class KyFan(OfSingularValues):
+class KyFanNorm(OfSingularValues):
     """f(X) = weight times the sum of the ``count`` largest singular values, the Ky Fan norm.
 
     Parameters
@@ -159,7 +159,7 @@ class KyFan(OfSingularValues):
     Examples
     --------
     >>> import numpy as np
-    >>> KyFan(2).prox(np.diag([3.0, 2.5, 0.5])).diagonal().round(12)
+    >>> KyFanNorm(2).prox(np.diag([3.0, 2.5, 0.5])).diagonal().round(12)
     array([2. , 1.5, 0.5])
     """
 
@@ -168,7 +168,7 @@ class KyFan(OfSingularValues):
 
     def __post_init__(self) -> None:
         SumLargestAbsolute(self.count, 1.0)
-        check_number("KyFan", self.weight)
+        check_number("KyFanNorm", self.weight)
 
     @classmethod
     def samples(cls) -> tuple[Sample, ...]:

@@ -55,18 +55,19 @@ def _filtered_threshold(ratio: Any, square: Any, total: Any, lowest: Any) -> Any
     """One row on NumPy: entries that cannot be active any more are dropped, so that each pass is shorter than the last."""
     weighted = arrays.is_array(square)
     keep = ~(ratio <= lowest)
-    t = lowest
+    t, total = float(lowest[0]), float(total)  # numbers: at 1000 entries the passes cost less than their overhead
     while True:
         ratio = ratio[keep]
         square = square[keep] if weighted else square
         if not ratio.size:
-            return t
-        size = np.sum(square) if weighted else float(ratio.size)
-        following = ((square @ ratio if weighted else np.sum(ratio, keepdims=True)) - total) / size
+            break
+        size = float(square.sum()) if weighted else float(ratio.size)
+        following = (float(square @ ratio if weighted else ratio.sum()) - total) / size
         if following <= t:
-            return t
-        t = np.reshape(following, (1,))
+            break
+        t = following
         keep = ratio > t
+    return np.full_like(lowest, t)
 
 
 def positive_part_with_sum(x: Array, weight: Any, total: Any, batch_ndim: int, capped: bool) -> Array:

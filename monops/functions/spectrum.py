@@ -16,7 +16,7 @@ import numpy as np
 from monops import arrays
 from monops.arrays import Array
 from monops.constants import Constants
-from monops.errors import DataError, MonopsError, ShapeError
+from monops.errors import CapabilityError, ShapeError
 from monops.functions.duality import Conjugate
 from monops.functions.feasibility import DataDerivative
 from monops.functions.function import Function, Zero, check_step
@@ -247,13 +247,28 @@ class OfMatrix(Function):
     def input_shape(self) -> Any:
         return None
 
+    def conjugate(self) -> Function:
+        if self.is_convex:
+            return super().conjugate()
+        raise CapabilityError(
+            f"{type(self).__name__} is nonconvex here: the conjugate of its conjugate is not the function itself, so that "
+            "primal-dual methods do not apply; a convex relative is NuclearNorm"
+        )
+
     def _inner(self, x: Array) -> Function:
         """g, reading the values of one matrix as one row."""
         return self.vector.batched(x.ndim - 2)
 
     def _value_at(self, s: Array, x: Array) -> Array:
-        """g at the values s; those that rounding of a matrix of this size may have moved out of the domain go back into it."""
+        """g at the values s; those that rounding of a matrix of this size may have moved out of the domain go back into it.
+
+        For g that is not convex, and may jump at 0, values of the size of rounding count as 0, as for the rank.
+        """
         inner = self._inner(x)
+        if not self.is_convex:
+            xp = arrays.namespace(s)
+            rounding = max(x.shape[-2:]) * arrays.epsilon(s) * xp.max(xp.abs(s), axis=-1, keepdims=True)
+            s = xp.where(xp.abs(s) <= rounding, xp.zeros_like(s), s)
         domain = inner.domain
         if domain is not None and not is_everything(domain):
             xp = arrays.namespace(s)
@@ -302,7 +317,7 @@ def _through(found: Any, part: LinearMap, x: Array) -> LinearMap:
 
 @dataclass(frozen=True, eq=False)
 class OfSingularValues(OfMatrix):
-    """f(X) = g(sigma(X)), g convex, of any order and signs of its arguments."""
+    """f(X) = g(sigma(X)), where g depends neither on the order nor on the signs of its arguments."""
 
     def _decompose(self, x: Array) -> SingularValues:
         check_matrix(type(self).__name__, x)
@@ -336,8 +351,10 @@ class OfSingularValues(OfMatrix):
     def conjugate(self) -> Function:
         from monops.functions.spectral import SpectralFunction  # made from this class
 
-        dual = self.vector.conjugate()
-        return super().conjugate() if isinstance(dual, Conjugate) else SpectralFunction(dual, batch_ndim=self.batch_ndim)
+        dual = self.vector.conjugate() if self.is_convex else None
+        if dual is None or isinstance(dual, Conjugate):
+            return super().conjugate()
+        return SpectralFunction(dual, batch_ndim=self.batch_ndim)
 
     def value_formula(self, x: str) -> str:
         return self.vector.value_formula(f"sigma({x})")
@@ -350,40 +367,3 @@ def is_everything(domain: Function) -> bool:
     return isinstance(domain, Separable) and all(
         isinstance(end, float) and end == sign * np.inf for end, sign in zip(domain.interval, (-1, 1), strict=True)
     )
-
-
-def check_symmetric(owner: str, function: Any, signs: bool) -> None:
-    """Raise DataError for a function that visibly depends on the order of its arguments (or, for ``signs``, on their signs).
-
-    Tried out at one vector, which has the length of the data of the function where there are arrays among them.
-    """
-    if not isinstance(function, Function):
-        raise DataError(f"{owner}: function={function!r} must be a Function of the vector of values, for example L1Norm()")
-    if not function.has_prox:
-        return
-    data = [array for _, array in function.named_arrays()]
-    like = arrays.detach(data[0]) if data else np.empty(0)
-    n = max([array.shape[-1] for array in data if array.ndim and array.shape[-1] > 1], default=4)
-    probe = 2.3 * np.cos(1.7 * np.arange(n) + 0.4)
-    order, flips = (np.arange(n) * 3 + 2) % n if n % 3 else np.arange(n)[::-1], (-1.0) ** np.arange(n)
-
-    def moved(x: np.ndarray) -> np.ndarray:
-        found = function.batched(0).prox(arrays.from_numpy(x, like=like), 0.7)
-        return arrays.to_numpy(arrays.detach(found))
-
-    try:
-        with np.errstate(all="ignore"):
-            here, there, mirrored = moved(probe), moved(probe[order]), moved(flips * probe)
-    except (MonopsError, ValueError):
-        return  # it takes other shapes only
-    tolerance = 1e-4 * (1.0 + float(np.max(np.abs(here))))
-    if not np.allclose(here[order], there, rtol=0.0, atol=tolerance):
-        raise DataError(
-            f"{owner}: {type(function).__name__} depends on the order of its arguments, but singular values and eigenvalues "
-            "have no places of their own: give it numbers, not arrays, as data; for weights by rank use WeightedNuclearNorm"
-        )
-    if signs and not np.allclose(flips * here, mirrored, rtol=0.0, atol=tolerance):
-        raise DataError(
-            f"{owner}: {type(function).__name__} depends on the signs of its arguments, and such a function of singular values "
-            "need not be convex: use its symmetric extension, for example Box(-r, r) for Box(0, r), or EigenvalueFunction"
-        )
