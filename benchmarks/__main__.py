@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # one thread for everybody; NumPy reads it when it is imported
 
-from benchmarks import overhead, prox  # noqa: E402
+from benchmarks import overhead, prox
 
 BENCHMARKS: dict[str, Callable[..., None]] = {"overhead": overhead.main, "prox": prox.main}
 

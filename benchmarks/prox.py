@@ -26,11 +26,11 @@ LIMIT = 60.0  # a peer predicted to need longer for one call is left out
 
 
 class Timing(NamedTuple):
-    """Nanoseconds an entry, or the reason why there are none; and the largest difference from ours."""
+    """Nanoseconds an entry, or the reason why there are none; what is to be said of the answer, and whether it is right."""
 
     nanoseconds: float | None
     remark: str
-    difference: float = 0.0
+    right: bool = True
 
 
 def once(work: Callable[[], Any]) -> float:
@@ -66,7 +66,7 @@ def _parts(answer: Any) -> list[Any]:
 
 def run_row(row: Row, n: int, history: dict[str, float]) -> dict[str, Timing]:
     """Ours and every peer at one size; ``history`` has seconds an entry of the smaller sizes, to predict the largest."""
-    ours, peers, entries = row.make(n, np.random.default_rng(0))
+    ours, peers, entries, objective = row.make(n, np.random.default_rng(0))
     reference = ours()
     works: dict[str, Callable[[], Any]] = {"monops": ours}
     results: dict[str, Timing] = {}
@@ -84,11 +84,24 @@ def run_row(row: Row, n: int, history: dict[str, float]) -> dict[str, Timing]:
             results[name] = Timing(None, f"fails: {type(error).__name__}: {str(error)[:60]}")
             continue
         works[name] = work
-        results[name] = Timing(0.0, "", difference(reference, answer))
+        results[name] = judge(row, reference, answer, objective)
     for name, seconds in alternate(works).items():
         history[name] = seconds / entries
-        results[name] = Timing(1e9 * seconds / entries, "", results[name].difference if name in results else 0.0)
+        known = results.get(name, Timing(None, ""))
+        results[name] = known._replace(nanoseconds=1e9 * seconds / entries)
     return results
+
+
+def judge(row: Row, reference: Any, answer: Any, objective: Callable[[Any], float] | None) -> Timing:
+    """How far a peer's answer is from ours, and which of the two has the lower objective where they differ."""
+    apart = difference(reference, answer)
+    if apart <= row.agreement:
+        return Timing(None, f"same to {apart:.0e}")
+    if objective is None:
+        return Timing(None, f"differs by {apart:.1e}", False)
+    excess = objective(answer) - objective(reference)
+    verdict = f"its objective is {excess:.1e} higher" if excess > 0 else f"ITS OBJECTIVE IS {-excess:.1e} LOWER"
+    return Timing(None, f"differs by {apart:.1e}: {verdict}", False)
 
 
 def show(row: Row, n: int, results: dict[str, Timing]) -> bool:
@@ -102,10 +115,9 @@ def show(row: Row, n: int, results: dict[str, Timing]) -> bool:
         if timing.nanoseconds is None:
             print(f"{'':<36}  {name:<24} {timing.remark}")
             continue
-        ratio, wrong = timing.nanoseconds / ours, timing.difference > row.agreement
-        note = f"  ANOTHER ANSWER, differs by {timing.difference:.1e}" if wrong else f"  same to {timing.difference:.0e}"
-        print(f"{'':<36}  {name:<24} {timing.nanoseconds:>10.2f} ns  ratio {ratio:>7.2f}{note}")
-        if ratio < 0.95 and not wrong and not name.endswith("*"):
+        ratio = timing.nanoseconds / ours
+        print(f"{'':<36}  {name:<24} {timing.nanoseconds:>10.2f} ns  ratio {ratio:>7.2f}  {timing.remark}")
+        if ratio < 0.95 and timing.right and not name.endswith("*"):
             ahead = False
     return ahead
 

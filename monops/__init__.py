@@ -36,6 +36,6 @@ __all__ = [
     "theory",
 ]
 __all__ += algorithms.__all__
-__all__ += functions.__all__
+__all__ += vars(functions)["__all__"]
 __all__ += linear.__all__
 __all__ += operators.__all__

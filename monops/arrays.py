@@ -266,13 +266,19 @@ def tracks_gradient(*values: Any) -> bool:
     """Whether torch or JAX is recording derivatives with respect to one of the arrays (JAX's jit alone records none)."""
     jax = sys.modules.get("jax")
     for value in values:
+        if type(value) is np.ndarray:
+            continue
         for leaf in leaves(value):
             if getattr(leaf, "requires_grad", False):
                 return True
-            traced = jax is not None and isinstance(leaf, jax.core.Tracer)
-            if traced and not isinstance(jax.lax.stop_gradient(leaf), jax.core.Tracer):
+            if jax is not None and _is_recorded_by_jax(jax, leaf):
                 return True
     return False
+
+
+def _is_recorded_by_jax(jax: Any, leaf: Any) -> bool:
+    """Whether cutting a tracer off leaves plain numbers; what jit traces is a tracer on either side."""
+    return isinstance(leaf, jax.core.Tracer) and not isinstance(jax.lax.stop_gradient(leaf), jax.core.Tracer)
 
 
 def detach(value: Any) -> Any:

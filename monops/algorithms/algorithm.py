@@ -139,7 +139,7 @@ def require_resolvent(operator: Any, constant: str | None) -> Missing | None:
     function = operator.summand if isinstance(operator, Term) else operator
     if isinstance(function, Function) and not function.is_convex:
         return Missing(
-            f"{type(getattr(function, 'function', function)).__name__} in {label} is nonconvex, and the theorem needs convex functions",
+            f"{type(getattr(function, 'function', function)).__name__} in {label} is nonconvex, and the theorem needs convexity",
             "use a convex relative such as L1Norm, Box or NuclearNorm; the prox itself may be called in a loop of your own",
         )
     if isinstance(operator, Term) and operator.map is not None:

@@ -29,6 +29,7 @@ from monops.functions import (
     epigraphs,
     graphs,
     grids,
+    group_huber,
     groups,
     growth_barriers,
     hinge,
@@ -56,6 +57,7 @@ from monops.functions import (
     rectifiers,
     residuals,
     robust,
+    saturations,
     scaling,
     schatten,
     sets,
@@ -99,6 +101,7 @@ from monops.functions.function import Function as Function
 from monops.functions.function import Zero as Zero
 from monops.functions.graphs import *  # noqa: F403
 from monops.functions.grids import *  # noqa: F403
+from monops.functions.group_huber import *  # noqa: F403
 from monops.functions.groups import *  # noqa: F403
 from monops.functions.growth_barriers import *  # noqa: F403
 from monops.functions.hinge import *  # noqa: F403
@@ -126,6 +129,7 @@ from monops.functions.ranks import *  # noqa: F403
 from monops.functions.rectifiers import *  # noqa: F403
 from monops.functions.residuals import *  # noqa: F403
 from monops.functions.robust import *  # noqa: F403
+from monops.functions.saturations import *  # noqa: F403
 from monops.functions.scaling import *  # noqa: F403
 from monops.functions.schatten import *  # noqa: F403
 from monops.functions.sets import *  # noqa: F403
@@ -168,6 +172,7 @@ FAMILIES = (
     epigraphs,
     graphs,
     grids,
+    group_huber,
     groups,
     growth_barriers,
     hinge,
@@ -195,6 +200,7 @@ FAMILIES = (
     ranks,
     residuals,
     robust,
+    saturations,
     scaling,
     schatten,
     sets,

@@ -80,8 +80,8 @@ class ProximalAverage(Iterative):
     @classmethod
     def samples(cls) -> tuple[Sample, ...]:
         from monops.functions.norms import L1Norm
-        from monops.functions.squares import SquaredL2
         from monops.functions.sets import Box
+        from monops.functions.squares import SquaredL2
 
         return (
             Sample(lambda a: cls((L1Norm(0.8), Box(-0.5, 1.0)), (0.3, 0.7), 0.7, tolerance=1e-13), (5,), accuracy=1e-9),

@@ -6,9 +6,12 @@ import math
 from dataclasses import dataclass
 from typing import Any, final
 
+import numpy as np
+
 from monops import arrays
 from monops.arrays import Array
 from monops.errors import DataError
+from monops.functions.box_multiplier import section_projection
 from monops.functions.box_sections import HyperplaneBox
 from monops.functions.feasibility import entry_slack, row_slack, zero_or_infinity
 from monops.functions.function import Function, check_step
@@ -17,11 +20,37 @@ from monops.linear import LinearMap
 
 __all__ = ["CappedSimplex"]
 
+FILTERED = 1000  # entries from which on a partition pays
+
 
 def row_of_ones(x: Array, batch_ndim: int) -> Array:
     """Ones of the shape of a row."""
     xp = arrays.namespace(x)
     return xp.ones(tuple(x.shape[batch_ndim:]), dtype=x.dtype, device=arrays.device(x))
+
+
+def capped_projection(x: Array, total: Any, cap: Any, batch_ndim: int) -> Array:
+    """clip(x - t, 0, cap) with the t that makes the sum of each row ``total``, which must be at most cap a row's entries.
+
+    On NumPy, a single row is first cut down to the entries near t: with x_(1) >= x_(2) >= ..., t lies between x_(m) - cap and
+    x_(j + 1), where m and j are total/cap rounded up and down.
+    """
+    single = isinstance(x, np.ndarray) and batch_ndim == 0 and x.size >= FILTERED
+    count = float(total) / float(cap) if single else 0.0
+    if not (single and 0 < math.floor(count) < x.size - 1 and np.max(x) < math.inf):  # NaN is not, either
+        return section_projection(x, row_of_ones(x, batch_ndim), total, 0.0, cap, batch_ndim)
+    flat = x.reshape(-1)
+    above, below = flat.size - math.ceil(count), flat.size - 1 - math.floor(count)
+    ranked = np.partition(flat, (max(above, 0), below))
+    low, high = ranked[max(above, 0)] - cap, ranked[below] + cap
+    slack = 4.0 * arrays.epsilon(x) * (abs(low) + abs(high) + cap)
+    full, middle = flat >= high + slack, (flat > low - slack) & (flat < high + slack)
+    result = full.astype(x.dtype) * cap
+    rest = flat[middle]
+    if rest.size:
+        left = float(total) - float(np.count_nonzero(full)) * float(cap)
+        result[middle] = section_projection(rest, np.ones_like(rest), left, 0.0, cap, 0)
+    return result.reshape(x.shape)
 
 
 @final
@@ -90,7 +119,8 @@ class CappedSimplex(Function):
                 f"CappedSimplex: {entries} entries of at most {float(still.cap):g} cannot sum to {float(still.total):g}: the "
                 "set is empty"
             )
-        return self.with_derivative(x, step, still._section(arrays.detach(x)).prox(arrays.detach(x)))
+        point = capped_projection(arrays.detach(x), still.total, still.cap, self.batch_ndim)
+        return self.with_derivative(x, step, point)
 
     def conjugate(self) -> Function:
         from monops.functions.order import SumLargest  # it is built on this set: imported where it is made

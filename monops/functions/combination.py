@@ -139,8 +139,10 @@ class RadialSum(Function):
 
     Parameters
     ----------
-    radial : L2Norm, SquaredL2, CubedL2, L2Ball (centered) or another function of |x|_2
-    homogeneous : L1Norm, GroupL2, NonNegative, TotalVariation1D, ... : h(t x) = t h(x) for t > 0
+    radial : Function
+        A function of |x|_2: L2Norm, SquaredL2, CubedL2, or L2Ball with its center at 0.
+    homogeneous : Function
+        L1Norm, GroupL2, NonNegative, TotalVariation1D, ...: h(t x) = t h(x) for t > 0.
 
     Notes
     -----

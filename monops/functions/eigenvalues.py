@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, final
 
+import numpy as np
+
 from monops import arrays
 from monops.arrays import Array
 from monops.constants import Constants
@@ -50,6 +52,9 @@ class Eigenvalues:
 
     def spread(self, p: Array) -> Array:
         """Q diag(p) Q*, exactly symmetric."""
+        if isinstance(p, np.ndarray) and p.ndim == 1 and self.vectors.dtype.kind == "f" and (p >= 0).all():
+            root = self.vectors[:, p > 0] * np.sqrt(p[p > 0])
+            return with_nan(root @ root.T, self.broken)  # NumPy computes one triangle only, of the columns that count
         return with_nan(symmetric_part((self.vectors * p[..., None, :]) @ adjoint(self.vectors)), self.broken)
 
     def compose(self, p: Array) -> Array:

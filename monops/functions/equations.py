@@ -19,11 +19,10 @@ from monops import arrays
 from monops.arrays import Array
 from monops.errors import DataError
 from monops.functions.feasibility import as_text, holds_somewhere
-from monops.functions.separable import Separable
+from monops.functions.separable import BLOCK, Separable
 
 DEEP = -50.0  # below it, exp(z) is omega(z) to machine precision
 FAR = 1e18  # above it, z is
-BLOCK = 8192  # entries: a few temporaries of this length fit into the second-level cache
 
 
 def check_positive(owner: str, parameters: Mapping[str, Any]) -> None:
@@ -220,6 +219,7 @@ def logistic_root(v: Array, step: Any) -> Array:
         return xp.where(v > 1e30, v, u)
 
 
+@in_blocks
 @in_blocks
 def reciprocal_root(x: Array, c: Any, a: Any = 1.0) -> Array:
     """The p >= 0 with a p - c/p = x, c >= 0 and a > 0: the larger root of a p^2 - x p - c, without cancellation."""

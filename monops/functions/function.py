@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple, Self, final
 
+import numpy as np
+
 from monops import arrays, constants
 from monops.arrays import Array
 from monops.constants import Constants, Known
@@ -178,6 +180,8 @@ class Function(Summand):
         For proxes that come from loops, sorts or the host: what torch and JAX see is the exact derivative in x, in the step
         and in the data fields that have one, and not the way to the point.
         """
+        if type(x) is np.ndarray and isinstance(step, (int, float)):
+            return point
         still = self.detached()
         if still is self and not arrays.tracks_gradient(x, step):
             return point
@@ -197,12 +201,12 @@ class Function(Summand):
 
     def detached(self) -> Self:
         """The same function with its data cut off from the record of derivatives; itself when nothing is recorded."""
-        data = ((name, getattr(self, name)) for name in _field_names(type(self)))
-        recorded = {
-            name: arrays.detach(value)
-            for name, value in data
-            if not isinstance(value, (int, float, Function)) and value is not None and arrays.tracks_gradient(value)
-        }
+        recorded = {}
+        for name in _field_names(type(self)):
+            value = getattr(self, name)
+            plain = value is None or isinstance(value, (int, float, np.ndarray, Function))
+            if not plain and arrays.tracks_gradient(value):
+                recorded[name] = arrays.detach(value)
         return dataclasses.replace(self, **recorded) if recorded else self
 
     def value_formula(self, x: str) -> str:

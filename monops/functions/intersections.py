@@ -11,7 +11,7 @@ import numpy as np
 
 from monops import arrays
 from monops.arrays import Array
-from monops.errors import DataError
+from monops.errors import DataError, ShapeError
 from monops.functions.function import Function
 from monops.functions.hosted import self_adjoint
 from monops.functions.iterative import CertifiedProx, Iterative
@@ -135,6 +135,8 @@ class Intersection(Iterative):
         return tuple(part.detached() for part in self.sets)
 
     def prox_certified(self, x: Array, step: float = 1.0, tolerance: float | None = None) -> CertifiedProx:
+        if isinstance(x, arrays.Blocks):
+            raise ShapeError("Intersection: x is Blocks: intersect sets of one array, or join the arrays to one")
         point, gap, iterations, _ = self._solve(x, tolerance)
         allowed = self.target_error(x, tolerance)
         xp = arrays.namespace(x)

@@ -38,7 +38,7 @@ def check_symmetric(owner: str, function: Any, signs: bool) -> None:
         try:
             with np.errstate(all="ignore"):
                 here, mirrored = moved(probe), moved(flips * probe)
-                changed = [float(np.max(np.abs(here[order] - moved(probe[order])))) for order in orders]
+                changed = [float(np.max(np.abs(here[..., order] - moved(probe[order])))) for order in orders]
         except (MonopsError, TypeError, ValueError):
             return  # it takes other shapes only, or numbers that cannot be read yet (jit)
         size = 1.0 + float(np.max(np.abs(here)))

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, final
 
+import numpy as np
+
 from monops import arrays
 from monops.arrays import Array
 from monops.constants import Constants
@@ -131,13 +133,20 @@ class L0Norm(Penalty):
     def samples(cls) -> tuple[Sample, ...]:
         return (Sample(lambda a: cls(0.4), (5,)),)
 
+    @property
+    def solves_for_prox(self) -> bool:
+        return False
+
     def magnitude_value(self, t: Array) -> Array:
         xp = arrays.namespace(t)
         return xp.where(t == 0, xp.zeros_like(t), xp.zeros_like(t) + self.weight)
 
     def entry_prox(self, x: Array, step: Any) -> Array:
         xp = arrays.namespace(x)
-        return x * xp.astype(xp.abs(x) > (2.0 * step * self.weight) ** 0.5, x.dtype)  # NaN stays NaN, infinity is kept
+        size, threshold = xp.abs(x), (2.0 * step * self.weight) ** 0.5
+        if isinstance(x, np.ndarray) and x.ndim:
+            return np.multiply(x, size > threshold, out=size)
+        return x * xp.astype(size > threshold, x.dtype)  # NaN stays NaN, infinity is kept
 
     def entry_curvature(self, x: Array) -> Array:
         return 0.0 * x
@@ -337,7 +346,8 @@ class MCP(Penalty):
         if arrays.is_array(step) or not step < self.shape:
             return super().entry_prox(x, step)
         xp = arrays.namespace(x)  # the objective is convex: one minimiser, piece by piece
-        firm = arrays.soft_threshold(x, step * self.weight) / (1.0 - step / self.shape)
+        firm = arrays.soft_threshold(x, step * self.weight)
+        firm *= 1.0 / (1.0 - step / self.shape)  # in place where the library can
         return xp.where(xp.abs(x) > self.shape * self.weight, x, firm)
 
     def magnitude_value(self, t: Array) -> Array:

@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import Any, final
 
+import numpy as np
+
 from monops import arrays
 from monops.arrays import Array
 from monops.errors import DataError
@@ -13,11 +15,36 @@ from monops.functions.feasibility import nonzero, row_axes, row_norm
 from monops.functions.function import Function, Zero, check_step
 from monops.functions.sample import Sample
 from monops.functions.shrinkage import row_size
-from monops.functions.simplices import row_total, sum_threshold
+from monops.functions.simplices import MAXIMUM_PASSES, row_total
 from monops.functions.weights import check_weight
 from monops.linear import BroadcastMap, DiagonalPlusRankOne, LinearMap
 
 __all__ = ["CubedL2", "SquaredL1"]
+
+
+def _threshold(ratio: Array, level: Array, share: Any) -> Array:
+    """The t with sum max(ratio - t, 0) = level + share t along the last axis, which is kept; ``ratio`` has largest entry 0.
+
+    Newton's method on a convex, decreasing, piecewise linear function, from the left, as for `Simplex`.
+    """
+    xp = arrays.namespace(ratio)
+    t = -level / (share + 1.0)  # right if only the largest entry is above
+    if isinstance(ratio, np.ndarray) and ratio.ndim == 1:  # entries that cannot be above any more are dropped
+        while True:
+            ratio = ratio[ratio > t]
+            following = (np.sum(ratio, keepdims=True) - level) / (share + float(ratio.size))
+            if not following > t:
+                return t
+            t = following
+    one = xp.ones_like(ratio)
+    for _ in range(MAXIMUM_PASSES):
+        above = xp.astype(ratio > t, ratio.dtype)
+        following = (xp.vecdot(above, ratio)[..., None] - level) / (share + xp.vecdot(above, one)[..., None])
+        done = ~(following > t)
+        t = xp.where(done, t, following)
+        if arrays.holds_everywhere(done):
+            break
+    return t
 
 
 @final
@@ -75,10 +102,7 @@ class SquaredL1(Function):
         size = xp.reshape(xp.abs(still), (*x.shape[: self.batch_ndim], -1))
         top = xp.max(size, axis=-1, keepdims=True)
         share = 1.0 / (arrays.detach(step) * self.weight)
-        # sum max(|x_i| - t, 0) = t/s is the threshold of a simplex with one entry more, at the top, of weight^2 1/s
-        ratio = xp.concat([size - top, xp.zeros_like(top)], axis=-1)
-        square = xp.concat([xp.ones_like(size), xp.zeros_like(top) + share], axis=-1)
-        kept = arrays.clip(size - top - sum_threshold(ratio, square, share * top), 0.0, None)
+        kept = arrays.maximum(size - top - _threshold(size - top, share * top, share), 0.0)
         return self.with_derivative(x, step, xp.copysign(xp.reshape(kept, x.shape), still))
 
     def _face(self, x: Array, step: Any) -> tuple[Array, Array, Array]:

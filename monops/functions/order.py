@@ -11,7 +11,7 @@ from monops.arrays import Array
 from monops.constants import Known
 from monops.errors import DataError
 from monops.functions.box_sections import HalfSpaceBox
-from monops.functions.capped_simplex import CappedSimplex, row_of_ones
+from monops.functions.capped_simplex import CappedSimplex, capped_projection, row_of_ones
 from monops.functions.feasibility import row_axes
 from monops.functions.function import Function, check_step
 from monops.functions.sample import Sample
@@ -351,8 +351,13 @@ class SumLargestAbsolute(Function):
     def _parts(self, x: Array, step: Any) -> tuple[Array, Array, Array]:
         """Signs of x, |x|, and the projection of |x|."""
         xp = arrays.namespace(x)
-        size = xp.abs(x)
-        return xp.sign(x), size, self._section(x, step * self.weight).prox(size)
+        size, scale = xp.abs(x), step * self.weight
+        within = arrays.clip(size, None, scale)
+        outside = arrays.row_sum(within, self.batch_ndim) > self.count * scale
+        if not arrays.holds_everywhere(~outside):
+            cut = capped_projection(size, self.count * scale, scale, self.batch_ndim)
+            within = arrays.select_rows(outside, cut, within)
+        return xp.sign(x), size, within
 
     def prox(self, x: Array, step: float = 1.0) -> Array:
         check_step(step)

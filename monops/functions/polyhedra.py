@@ -111,7 +111,7 @@ class _Between:
             return x + 0.0
         point = (-(level - target) / square) * self.direction
         point += x
-        if not abs(level) <= 4.0 * max(abs(target), 1.0):  # the rounding of the first pass is relative to x
+        if not abs(level) <= 4.0 * (abs(target) + 1.0) * x.size:  # the rounding of the first pass is relative to x
             point -= ((float(self.direction @ point) - target) / square) * self.direction
         return point
 

@@ -155,10 +155,11 @@ class System:
         return level - np.clip(level, self.low, self.high)
 
     def _gap(self, v: np.ndarray, y: np.ndarray) -> float:
-        """Sum of |y_i| (distance of row i from the bound it is held to), and |y|_1 times the largest violation."""
+        """Sum of |y_i| (distance of row i from the bound it is held to), plus e |y|_1 + e^2 with the largest violation e."""
         level = self.within @ v
         held = np.where(y > 0, self.high, np.where(y < 0, self.low, level))
-        return float(np.abs(y) @ np.abs(held - level) + np.abs(y).sum() * np.abs(self._violation(v)).max(initial=0.0))
+        worst = float(np.abs(self._violation(v)).max(initial=0.0))
+        return float(np.abs(y) @ np.abs(held - level)) + worst * (float(np.abs(y).sum()) + worst)
 
     def project(self, x: np.ndarray) -> Face:
         """The projection of one point: the active set by nonnegative least squares, then exactly on its face."""
@@ -235,13 +236,12 @@ class Polyhedron(Iterative):
     -----
     prox: x - A' y; the multipliers y, positive at an upper and negative at a lower bound, by semismooth Newton steps in a
     method of multipliers, then exactly on the face that they find; for dependent active rows by nonnegative least squares.
-    ``gap`` is half of sum_i |y_i| |a_i p - bound_i| + |y|_1 max violation: sqrt(2 gap) bounds |p - prox(x)| when p is inside,
-    and otherwise as far as y has the size of the exact multipliers. **Domain** the polyhedron. **Constants** mu = 0; no
-    gradient. **Cost** on the host, row by row; once a singular value decomposition of the equality rows; then some ten
-    factorisations of the size of n or of the number of active rows, whichever is smaller. **Derivative** of the prox: the
-    projection J on the null space of the equalities and the rows with a multiplier != 0 (at a point of the set: of the
-    equalities alone); in the bounds, where there is no equality: the pseudoinverse of these rows A_S; in A: -J dA' y - A_S^+
-    dA_S p.
+    ``gap`` is half of sum_i |y_i| |a_i p - bound_i| + e |y|_1 + e^2, e the largest violation: sqrt(2 gap) bounds |p - prox(x)|
+    when p is inside, and otherwise as far as y has the size of the exact multipliers. **Domain** the polyhedron. **Constants**
+    mu = 0; no gradient. **Cost** on the host, row by row; once a singular value decomposition of the equality rows; then some
+    ten factorisations of the size of n or of the number of active rows, whichever is smaller. **Derivative** of the prox: the
+    projection J on the null space of the equalities and the rows with a multiplier != 0; in the bounds, where there is no
+    equality: the pseudoinverse of these rows A_S; in A: -J dA' y - A_S^+ dA_S p.
 
     References
     ----------

@@ -90,7 +90,7 @@ class PowerCone(TripleCone):
         xp = arrays.namespace(x)
         alpha, beta = self.alpha, 1.0 - self.alpha
         tiny = float(xp.finfo(x.dtype).smallest_normal)
-        size = arrays.clip(xp.abs(z), tiny, None)
+        size = arrays.clip(xp.abs(z), tiny**0.3, None)  # z = 0 as the limit, with a q that is no underflow
         inside = in_power_cone(x, y, z, alpha)
         opposite = in_power_cone(-x / alpha, -y / beta, z, alpha)
         done = inside | opposite

@@ -40,8 +40,14 @@ class Ranked:
         if flat.shape[-1] != weights.shape[0]:
             raise ShapeError(f"{weights.shape[0]} weights do not fit the {flat.shape[-1]} entries of x")
         self.signs, magnitude = xp.sign(flat), xp.abs(flat)
-        self.order = xp.argsort(magnitude, axis=-1, descending=True, stable=True)
-        self.back = xp.argsort(self.order, axis=-1)
+        if isinstance(flat, np.ndarray):  # ties may come in any order, and the inverse needs no second sort
+            self.order = np.argsort(-magnitude, axis=-1)
+            self.back = np.empty_like(self.order)
+            ranks = np.broadcast_to(np.arange(flat.shape[-1]), flat.shape)
+            np.put_along_axis(self.back, self.order, ranks, axis=-1)
+        else:
+            self.order = xp.argsort(magnitude, axis=-1, descending=True, stable=True)
+            self.back = xp.argsort(self.order, axis=-1)
         self.sizes = self.ranked(magnitude)
 
     def ranked(self, flat: Array) -> Array:

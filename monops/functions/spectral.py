@@ -48,9 +48,10 @@ class SpectralFunction(OfSingularValues):
     matrix has a value of its own, and f is their sum. **Domain** the matrices with sigma in that of g; off by rounding counts
     as inside. **Constants** mu and L of g. **Cost** one singular value decomposition, 6 m n min(m, n) flops or more, and the
     prox of g. **Derivative** of the prox: on S = (A + A*)/2 and T = (A - A*)/2 with A = U* H V, the divided differences (p_i -
-    p_j)/ (sigma_i - sigma_j) and (p_i + p_j)/(sigma_i + sigma_j), their limits J_ii - J_ij and J_ii + J_ij at ties and at 0, J
-    = the derivative of prox_g on the diagonal of S, and p_i/sigma_i towards the rows or columns that X is longer by; at kinks
-    the element of the Clarke Jacobian that J gives.
+    p_j)/(sigma_i - sigma_j) and (p_i + p_j)/(sigma_i + sigma_j), their limits J_ii - J_ij at ties and J_ii at 0, J = the
+    derivative of prox_g on the diagonal of S, and p_i/sigma_i towards the rows or columns that X is longer by; at kinks the
+    element of the Clarke Jacobian that J gives. g may be nonconvex (`L0Norm`, `SCAD`): so is f then, with a prox of the same
+    form, and in its value singular values up to max(m, n) epsilon sigma_max count as 0.
 
     References
     ----------

@@ -39,7 +39,8 @@ def real(x: Array) -> Array:
 
 def symmetric_part(x: Array) -> Array:
     """(X + X*)/2 without overflow."""
-    return 0.5 * x + 0.5 * adjoint(x)
+    half = 0.5 * x
+    return half + adjoint(half)
 
 
 def check_matrix(owner: str, x: Array, square: bool = False) -> None:
@@ -116,11 +117,11 @@ class Slopes:
 
     Notes
     -----
-    ``across`` has (p_i - p_j)/(s_i - s_j), which is (J_ii + J_jj - J_ij - J_ji)/2 in the limit s_i = s_j; that mean, the
+    ``across`` has (p_i - p_j)/(s_i - s_j), which is (J_ii + J_jj - J_ij - J_ji)/2 in the limit s_i = s_j. That mean, the
     trapezoidal rule for a J that changes along the segment, is taken where the quotient would have lost more digits: for gaps
-    below the cube root of epsilon where J changes little. At a tie with a kink it is an element of the Clarke Jacobian.
-    ``opposite`` has (p_i + p_j)/(s_i + s_j), the divided difference to the mirror image -s_j, and
-    (J_ii + J_jj + J_ij + J_ji)/2 at 0 (J_ii on the diagonal).
+    below the cube root of epsilon where J changes little, and above the square root only where the two agree up to rounding. At
+    a tie with a kink it is an element of the Clarke Jacobian. ``opposite`` has (p_i + p_j)/(s_i + s_j), the divided difference
+    to the mirror image -s_j, and (J_ii + J_jj)/2 at 0: there J_ij = 0, because g does not depend on signs.
     """
 
     def __init__(self, s: Array, p: Array, jacobian: LinearMap, is_convex: bool) -> None:
@@ -143,10 +144,11 @@ class Slopes:
         size = xp.max(xp.abs(self.s), axis=-1, keepdims=True)[..., None]
         epsilon = arrays.epsilon(self.s)
         change = self.diagonal[..., :, None] - self.diagonal[..., None, :]
-        near = (xp.abs(gap) <= epsilon ** (1.0 / 3.0) * size) & (change * change * xp.abs(gap) <= (8.0 * epsilon) * size)
-        near = near | (gap == 0)
-        quotient = (self.p[..., :, None] - self.p[..., None, :]) / xp.where(near, xp.ones_like(gap), gap)
-        return self._cut(xp.where(near, 0.5 * (self.pair - self.mixed), quotient)) * (1.0 - self.unit)
+        limit, distance = 0.5 * (self.pair - self.mixed), xp.abs(gap)
+        quotient = (self.p[..., :, None] - self.p[..., None, :]) / xp.where(gap == 0, xp.ones_like(gap), gap)
+        near = (distance <= epsilon**0.5 * size) | (xp.abs(quotient - limit) * distance <= (32.0 * epsilon) * size)
+        near = near & (distance <= epsilon ** (1.0 / 3.0) * size) & (change * change * distance <= (8.0 * epsilon) * size)
+        return self._cut(xp.where(near | (gap == 0), limit, quotient)) * (1.0 - self.unit)
 
     @cached_property
     def opposite(self) -> Array:
@@ -155,7 +157,7 @@ class Slopes:
         total = self.s[..., :, None] + self.s[..., None, :]
         zero = total == 0
         quotient = (self.p[..., :, None] + self.p[..., None, :]) / xp.where(zero, xp.ones_like(total), total)
-        return self._cut(xp.where(zero, 0.5 * (self.pair + self.mixed), quotient))
+        return self._cut(xp.where(zero, 0.5 * self.pair, quotient))
 
     @cached_property
     def ratio(self) -> Array:

@@ -47,8 +47,8 @@ class HankelSet(Function):
 
     Notes
     -----
-    prox: the mean over each antidiagonal. **Domain** the subspace. **Constants** mu = 0. **Cost** four passes. **Derivative** of
-    the prox: the projection itself, which is linear.
+    prox: the mean over each antidiagonal. **Domain** the subspace. **Constants** mu = 0. **Cost** four passes. **Derivative**
+    of the prox: the projection itself, which is linear.
 
     References
     ----------

@@ -3,8 +3,8 @@
 from monops.linear.convolution import Convolution
 from monops.linear.dense import Identity, Matrix
 from monops.linear.difference import Gradient
-from monops.linear.jacobian import BlockDiagonal, BroadcastMap, DiagonalPlusRankOne, SelfAdjointMap
 from monops.linear.interop import MatvecMap, adjoint_error, as_linear_map
+from monops.linear.jacobian import BlockDiagonal, BroadcastMap, DiagonalPlusRankOne, SelfAdjointMap
 from monops.linear.linear_map import Adjoint, Composition, LinearMap, ScaledMap
 from monops.linear.sparse import SparseMatrix
 from monops.linear.stack import Diagonal, Stack

@@ -154,7 +154,8 @@ class BroadcastMap(LinearMap):
 
     Parameters
     ----------
-    column : array, shape of x
+    column : array
+        The shape of x.
         Derivative of each entry of the prox in the parameter entry that is broadcast to it.
     parameter_shape : tuple of int
         ``()`` for a number.

@@ -58,6 +58,68 @@ def test_the_prox_is_exact_for_every_step(potential: f.Function, sigma: Callable
     assert np.all(np.abs(again - y) <= 1e-12 + 8 * spread)
 
 
+SATURATIONS: list[tuple[Activation, Callable[[Any], Any]]] = [
+    (potential, sigma) for potential, sigma in SIGMAS[:8] if isinstance(potential, Activation)
+] + [(f.Squash(), lambda x: 8 / (3 * np.sqrt(np.longdouble(3))) * x * np.abs(x) / (1 + x * x))]
+every_saturation = pytest.mark.parametrize(
+    ("potential", "sigma"), SATURATIONS, ids=[f"{type(potential).__name__}-{i}" for i, (potential, _) in enumerate(SATURATIONS)]
+)
+
+
+@every_saturation
+@pytest.mark.parametrize("step", [2.0, 1e3, 1e6])
+def test_large_steps_lose_no_digits(potential: Activation, sigma: Callable[[Any], Any], step: float) -> None:
+    """x = sigma(t) + step (t - sigma(t)) in extended precision: prox(x) is sigma(t) relative to itself, not only to x."""
+    if np.finfo(np.longdouble).eps > 1e-18:
+        pytest.skip("no extended precision here")
+    t = np.concatenate([np.geomspace(0.03, 30, 60), -np.geomspace(0.03, 30, 60)]).astype(np.longdouble)
+    if isinstance(potential, f.Squash):  # where its slope is 1, and f has no curvature, y is as uncertain as x
+        t = t[np.abs(np.abs(t) - 3**-0.5) > 0.1]
+    y = sigma(t)
+    x = y + step * (t - y)
+    np.testing.assert_allclose(potential.prox(x.astype(float), step), y.astype(float), rtol=3e-14, atol=1e-300)
+
+
+@every_saturation
+def test_newton_does_not_wander_where_rounding_decides(potential: Activation, sigma: Callable[[Any], Any]) -> None:
+    """At most 18 evaluations, whichever of 20000 entries is slowest; one that is bisected needs more than 50."""
+    x = np.random.default_rng(3).standard_normal(20000) * 3
+    original, sizes = type(potential).activation_slope, []
+
+    def counting(self: Activation, t: Any) -> Any:
+        sizes.append(t.size)
+        return original(self, t)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(type(potential), "activation_slope", counting)
+        for step in (0.1, 0.5, 2.0, 10.0, 1e3):
+            sizes.clear()
+            potential.prox(x, step)
+            assert 0 < sum(sizes) <= 18 * x.size
+
+
+@every
+def test_the_prox_of_a_huge_float32_is_finite_for_every_step(potential: f.Function, sigma: Callable[[Any], Any]) -> None:
+    x = np.array([1e30, -1e30, 1e-30, 0.0], dtype=np.float32)
+    for step in (1e-10, 1e-3, 1e3, 1e10):
+        with np.errstate(over="ignore"):
+            y = potential.prox(x, step)
+        assert y.dtype == np.float32
+        assert np.all(np.isfinite(y))
+
+
+@every_saturation
+def test_derivatives_and_proxes_overflow_nowhere(potential: Activation, sigma: Callable[[Any], Any]) -> None:
+    x = np.array([1e150, -1e150, 1e-300, 0.0, 800.0, -800.0, np.inf, -np.inf])
+    with np.errstate(divide="raise", over="raise", invalid="raise"):
+        assert np.all(np.isfinite(potential.prox(x, 1.0)))
+        for step in (1e-6, 1.0, 1e6):
+            slope = potential.prox_derivative(x[:-2], step).apply(np.ones(6))
+            assert np.all((slope >= 0) & (slope <= 1 / (1 + step * potential.constants.strong_monotonicity) * (1 + 1e-14)))
+    assert np.isnan(potential.prox(np.array([np.nan]), 1.0))[0]
+    assert np.isnan(potential.prox(np.array([np.nan]), 0.3))[0]
+
+
 def test_the_value_of_softplus_is_the_dilogarithm() -> None:
     y = np.array([1e-300, 1e-9, 0.1, 0.69, 0.7, 1.0, 5.0])
     np.testing.assert_allclose(f.Softplus().entry_value(y), scipy.special.spence(-np.expm1(-y)), rtol=2e-14)

@@ -34,6 +34,8 @@ SAME = [
     ("one sparse group is l1 + l2", f.SparseGroup(0.2, 0.7), f.L1PlusL2(0.2, 0.7)),
     ("no l2 part", f.L1PlusL2(0.7, 0.0), f.L1Norm(0.7)),
     ("no l1 part", f.L1PlusL2(0.0, 0.7), f.L2Norm(0.7)),
+    ("group Huber is the group form of Huber", f.GroupHuber(0.9, 0.7), f.GroupPenalty(f.Huber(0.9, 0.7))),
+    ("group Huber with a far end is a square", f.GroupHuber(1e9, 0.7), f.SquaredL2(0.7)),
     ("one tree group is l2", f.TreeGroupL2(((range(7), 0.7),)), f.L2Norm(0.7)),
     ("tree of single entries is l1", f.TreeGroupL2([((i,), 0.7) for i in range(7)]), f.L1Norm(0.7)),
     ("group of one is l2", f.OverlappingGroupL2(((range(7), 0.7),), tolerance=1e-9), f.L2Norm(0.7)),
@@ -80,6 +82,14 @@ def test_groups_over_several_axes_and_with_a_weight_each() -> None:
     q = f.GroupLInf(0.4, axis=(0, 2)).prox(x, 1.0)
     for index in range(2):
         np.testing.assert_allclose(q[:, index], f.LInfNorm(0.4).prox(x[:, index], 1.0), atol=1e-14)
+
+
+def test_group_huber_of_single_entries_is_huber_also_at_an_extreme_step() -> None:
+    for step in (1e-10, 0.7, 1e10):
+        p = f.GroupHuber(0.9, 1.3, axis=()).prox(ROWS, step)
+        np.testing.assert_allclose(p, f.Huber(0.9, 1.3).prox(ROWS, step), atol=1e-15)
+        np.testing.assert_allclose(f.GroupHuber(1e9).prox(ROWS, step), ROWS / (1.0 + step), rtol=1e-14)
+    np.testing.assert_allclose(f.GroupHuber(0.9, axis=()).gradient(ROWS), np.clip(ROWS, -0.9, 0.9), atol=1e-15)
 
 
 def test_isotropic_total_variation_is_a_group_norm_of_the_gradient() -> None:
@@ -154,6 +164,23 @@ def test_capped_simplex_against_enumeration(count: float) -> None:
         np.testing.assert_allclose(f.CappedSimplex(count).prox(x), _capped_by_enumeration(x, count, 1.0), atol=1e-12)
         expected = x - 0.4 * _capped_by_enumeration(x / 0.4, count, 1.0)
         np.testing.assert_allclose(f.SumLargest(count).prox(x, 0.4), expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("cap", [1e-3, 1.0, 1e3])
+@pytest.mark.parametrize("scale", [1e-100, 1.0, 1e150])
+def test_cutting_a_long_row_down_to_the_entries_near_the_threshold_changes_nothing(cap: float, scale: float) -> None:
+    for seed, count in enumerate((0.4, 1.0, 7.0, 30.5, 1500.0, 1998.0, 1999.0, 2000.0)):
+        x = scale * np.round(rng(seed).standard_normal(2000), 1 + seed % 3)  # ties, too
+        cut, whole = (g.batched(batch).prox(y)[0] for g, batch, y in _cut_and_whole(count, cap * scale, x))
+        np.testing.assert_allclose(cut / scale, whole / scale, atol=1e-12)
+    np.testing.assert_allclose(f.CappedSimplex(3.0).prox(1e150 * np.arange(2000.0)), np.arange(2000) > 1996)
+    assert np.any(np.isnan(f.CappedSimplex(3.0).prox(np.append(np.ones(1999), np.nan))))
+
+
+def _cut_and_whole(count: float, cap: float, x: np.ndarray) -> Any:
+    """One row alone, which is cut down; and the same as the first row of a batch, which is not."""
+    g = f.CappedSimplex(count * cap, cap)
+    return (g, 0, x[None]), (g, 1, np.stack([x, x]))
 
 
 def test_sums_of_the_largest_against_all_subsets() -> None:
@@ -280,11 +307,36 @@ def test_the_certified_error_bounds_the_true_one_at_every_tolerance(step: float)
         previous = found.iterations
 
 
-def test_entries_of_vanishing_overlapping_groups_are_exactly_zero_long_before_the_end() -> None:
-    g, x = f.OverlappingGroupL2(_chain(24, 6)), rng(9).standard_normal(24)
-    exact, early = (g.prox_certified(x, 6.0, tolerance).point == 0 for tolerance in (1e-12, 1e-3))
-    assert np.sum(exact) == 18
-    assert np.sum(early & exact) >= 12
+def _dense() -> tuple[f.OverlappingGroupL2, np.ndarray]:
+    """Windows of which every entry is in four, and a point at which about half of the entries vanish."""
+    groups = [(tuple(range(start, start + 8)), 0.3 + 0.1 * (start % 3)) for start in range(0, 41, 2)]
+    return f.OverlappingGroupL2(groups), rng(9).standard_normal(48) + 4.0 * (np.arange(48) < 16)
+
+
+def test_entries_of_vanishing_overlapping_groups_are_exactly_zero() -> None:
+    g, x = _dense()
+    p = g.prox(x, 3.0)
+    assert np.sum(np.abs(p) < 1e-9) > 20
+    assert np.all((p == 0) | (np.abs(p) > 1e-9))
+
+
+def test_the_duality_gap_is_the_primal_minus_the_dual_value_also_of_a_point_set_to_zero() -> None:
+    """F(p) - D(u), F(p) = step f(p) + |p - x|^2/2 and D(u) = |x|^2/2 - |x - sum u|^2/2, for any feasible u."""
+    g, x = _dense()
+    step = 3.0
+    layers = [layer.on(x) for layer in g._layers]
+    reaches = [step * layer.weights for layer in layers]
+    sparse = []
+    for shrunk in (0.0, 0.5, 0.99):
+        shares = [shrunk * layer.spread(reach / layer.sizes(x), 0.0) for layer, reach in zip(layers, reaches, strict=True)]
+        duals = [np.minimum(share, 1.0) * x for share in shares]
+        living = [layer.sizes(x) > 9.0 for layer in layers]
+        found = g._certified(layers, reaches, duals, living, x - sum(duals))
+        sparse.append(np.any(found.point == 0))
+        primal = step * float(g(found.point)) + 0.5 * np.sum((found.point - x) ** 2)
+        dual = 0.5 * np.sum(x**2) - 0.5 * np.sum((x - sum(duals)) ** 2)
+        assert float(found.gap) == pytest.approx(primal - dual, rel=1e-12)
+    assert any(sparse)
 
 
 def test_a_group_without_weight_never_vanishes() -> None:
@@ -351,6 +403,7 @@ def test_proxes_in_single_precision_keep_it() -> None:
         (lambda: f.L2Norm(-1.0), "L2Norm: weight=-1.0 must be a finite number >= 0"),
         (lambda: f.GroupL2(np.array([[1.0], [np.nan]])), "GroupL2: weight has a negative or non-finite entry"),
         (lambda: f.SquaredL1(0.0), "SquaredL1: weight=0.0 must be a finite number > 0"),
+        (lambda: f.GroupHuber(0.0), "GroupHuber: delta=0.0 must be a finite number > 0"),
         (lambda: f.SumLargest(0), "SumLargest: count=0 must be a finite number > 0"),
         (lambda: f.SumLargest(7).prox(np.ones(5)), "SumLargest: 7 of the 5 entries of a row cannot be summed"),
         (lambda: f.SumLargestAbsolute(7)(np.ones(5)), "SumLargestAbsolute: 7 of the 5 entries"),
