@@ -218,8 +218,12 @@ def ball_projection(x: Array, radius: float, axes: tuple[int, ...]) -> Array:
     xp = namespace(x)
     least = max(float(radius), float(xp.finfo(x.dtype).smallest_normal))
     if xp is _numpy and axes and x.dtype.kind == "f":
-        result = x * x
-        size = np.sum(result, axis=axes, keepdims=True)
+        with np.errstate(over="ignore"):
+            result = x * x
+            size = np.sum(result, axis=axes, keepdims=True)
+        if not np.max(size, initial=0.0) < np.inf:  # overflow, infinity or NaN: the careful way
+            size, unit = polar(x, axes)
+            return np.where(size <= radius, x, float(radius) * unit)
         np.sqrt(size, out=size)
         np.maximum(size, least, out=size)
         np.divide(float(radius), size, out=size)

@@ -80,6 +80,14 @@ MAPS = (
     Instance(m.Composition, lambda a: m.Matrix(a(A)) @ m.Diagonal(a(np.array([1.0, 2.0, 3.0, 4.0]))), (4,), exact=False),
     Instance(m.ScaledMap, lambda a: -2.0 * m.Matrix(a(A)), (4,)),
     Instance(m.Adjoint, lambda a: m.Stack((m.Identity((4,)), m.Matrix(a(A)))).T, ((4,), (6,)), exact=False),
+    Instance(m.BlockDiagonal, lambda a: m.BlockDiagonal((m.Matrix(a(A)), m.Identity((2,)))), ((4,), (2,))),
+    Instance(m.BroadcastMap, lambda a: m.BroadcastMap(a(np.arange(6.0).reshape(2, 3)), (3,)), (3,), exact=False),
+    Instance(
+        m.DiagonalPlusRankOne,
+        lambda a: m.DiagonalPlusRankOne(a(np.array([1.0, 1.0, 0.0])), a(np.array([1.0, 1.0, 0.0])), -0.5, (-1,)),
+        (3,),
+    ),
+    Instance(m.SelfAdjointMap, lambda a: m.SelfAdjointMap(lambda h: 0.5 * h, (3,)), (3,), exact=False),
     Instance(m.MatvecMap, lambda a: m.MatvecMap(lambda x: 2.0 * x, lambda y: 2.0 * y, (4,), (4,), 2.0), (4,)),
 )
 

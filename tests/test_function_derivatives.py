@@ -118,10 +118,13 @@ def test_torch_autograd_through_the_prox_gives_the_same(case: Case) -> None:
     torch = pytest.importorskip("torch")
 
     def a(values: Any) -> Any:
-        return torch.tensor(host(values), requires_grad=True)
+        return torch.tensor(host(values))
 
     f = case.sample.build(a)
-    x = arrays.tree_map(a, case.x(0))
+    names = case.f.prox_parameter_derivatives(case.x(0), 0.9)
+    recorded = {name: getattr(f, name) for name in names if isinstance(getattr(f, name, None), torch.Tensor)}
+    f = dataclasses.replace(f, **{name: value.clone().requires_grad_() for name, value in recorded.items()})
+    x = arrays.tree_map(lambda values: a(values).requires_grad_(), case.x(0))
     step = torch.tensor(0.9, dtype=torch.float64, requires_grad=True)
     derivative_or_skip(case.f, case.x(0), 0.9)
     g = case.x(9, 1.0)

@@ -9,7 +9,7 @@ from typing import NamedTuple, final
 import numpy as np
 
 from monops import arrays
-from monops.arrays import Array
+from monops.arrays import Array, polar
 from monops.errors import ShapeError
 from monops.functions.cones import Cone
 from monops.functions.feasibility import nonzero
@@ -208,26 +208,22 @@ class ExponentialCone(TripleCone):
         return Split(inside, opposite, p, u, (face, t, a, b))
 
     def tangent(self, z: Array, found: Split) -> Callable[[Array], Array]:
-        """With the tangents T = ((t, 1, e^t), (1, 0, e^t)): T (T* T + diag(0, b/a))^-1 T*, both tangents scaled to size 1."""
+        """w (I - n n*) + (1 - w) f f*, with n and f the directions of u and p: T (T* T + diag(0, b/a))^-1 T*, without its
+        cancellation, T the tangents (t, 1, e^t), (1, 0, e^t); w = a A/(a A + b |p/a|^2), A = 1 + e^2t (1 + (1 - t)^2).
+        """
         xp = arrays.namespace(z)
         face, t, a, b = found.state
-        scale = xp.exp(-arrays.clip(t, 0.0, None)) / arrays.clip(xp.abs(t), 1.0, None)
-        grown = xp.exp(arrays.clip(t, None, 0.0)) / arrays.clip(xp.abs(t), 1.0, None)
-        first, second = (t * scale, scale, grown), (scale, 0.0 * scale, grown)
-        share = a / nonzero(a + b)
-        along = first[0] * first[0] + scale * scale + grown * grown
-        across = first[0] * scale + grown * grown
-        other = scale * scale + grown * grown
-        rest = (1.0 - share) * scale * scale
-        area = grown * grown * scale * scale * (1.0 + (1.0 - t) * (1.0 - t)) + scale * scale * scale * scale
-        determinant = nonzero(share * area + rest * along)
-        curved = surface_derivative(
-            first,
-            second,
-            (share * other + rest) / determinant,
-            -share * across / determinant,
-            share * along / determinant,
-        )
+        scale, grown = xp.exp(-arrays.clip(t, 0.0, None)), xp.exp(arrays.clip(t, None, 0.0))  # e^t = grown/scale
+        along = polar(xp.stack([t * scale, scale, grown], axis=-1), (-1,))[1]
+        normal = polar(xp.stack([grown, (1.0 - t) * grown, -scale], axis=-1), (-1,))[1]
+        bend = a * (scale * scale + grown * grown * (1.0 + (1.0 - t) * (1.0 - t)))
+        flat_part = bend / nonzero(bend + b * ((1.0 + t * t) * scale * scale + grown * grown))
+        w = xp.expand_dims(flat_part, axis=-1)
+
+        def curved(h: Array) -> Array:
+            off = h - normal * xp.sum(normal * h, axis=-1, keepdims=True)
+            return w * off + (1.0 - w) * (along * xp.sum(along * h, axis=-1, keepdims=True))
+
         flat = xp.stack([xp.ones_like(z), 0.0 * z, xp.astype(z > 0, z.dtype)], axis=-1)
         on_face = xp.expand_dims(face, axis=-1)
         return lambda h: xp.where(on_face, flat * h, curved(h))

@@ -15,7 +15,7 @@ import numpy as np
 from monops import arrays, constants
 from monops.arrays import Array
 from monops.constants import Constants, Known
-from monops.errors import CapabilityError, DataError
+from monops.errors import BackendError, CapabilityError, DataError
 from monops.functions.sample import Sample
 from monops.linear import Diagonal, LinearMap, as_linear_map
 from monops.problem import Inclusion, Summand, Term
@@ -30,6 +30,20 @@ def check_step(step: Any) -> None:
 @functools.cache
 def _field_names(cls: type) -> tuple[str, ...]:
     return tuple(entry.name for entry in dataclasses.fields(cls))
+
+
+def _cut(value: Any) -> Any:
+    """Data, functions and linear maps without what torch or JAX records in them; the same object when that is nothing."""
+    if isinstance(value, Function):
+        return value.detached()
+    if isinstance(value, tuple) and not isinstance(value, arrays.Blocks):
+        parts = tuple(_cut(part) for part in value)
+        return value if all(new is old for new, old in zip(parts, value, strict=True)) else parts
+    if isinstance(value, LinearMap) and dataclasses.is_dataclass(value):
+        changes = {name: _cut(getattr(value, name)) for name in _field_names(type(value))}
+        changes = {name: new for name, new in changes.items() if new is not getattr(value, name)}
+        return dataclasses.replace(value, **changes) if changes else value
+    return arrays.detach(value) if arrays.is_array(value) or isinstance(value, arrays.Blocks) else value
 
 
 class ProxCotangents(NamedTuple):
@@ -193,21 +207,31 @@ class Function(Summand):
         if arrays.tracks_gradient(step):
             moved = jacobian.apply((x0 - point) / (-step0))
             sources.append(arrays.Source(step, lambda t: moved * t, lambda h: arrays.inner(moved, h)))
+        covered = set()
         if still is not self:
             for name, part in still.prox_parameter_derivatives(x0, step0).items():
-                if arrays.tracks_gradient(getattr(self, name, None)):
-                    sources.append(arrays.Source(getattr(self, name), part.apply, part.adjoint))
+                value = functools.reduce(getattr, name.split("."), self)
+                if arrays.tracks_gradient(value):
+                    covered.add(id(value))
+                    sources.append(arrays.Source(value, part.apply, part.adjoint))
+            for name, value in self.named_arrays():
+                if arrays.tracks_gradient(value) and id(value) not in covered:
+                    raise BackendError(
+                        f"{name} requires gradients, but the prox of {type(self).__name__} has no derivative in it: pass "
+                        f"{name}.detach(), or it would be lost without a word"
+                    )
         return arrays.attach(point, sources) if sources else point
 
     def detached(self) -> Self:
-        """The same function with its data cut off from the record of derivatives; itself when nothing is recorded."""
-        recorded = {}
+        """The same function with all its data cut off from the record of derivatives; itself when nothing is recorded."""
+        changes = {}
         for name in _field_names(type(self)):
             value = getattr(self, name)
-            plain = value is None or isinstance(value, (int, float, np.ndarray, Function))
-            if not plain and arrays.tracks_gradient(value):
-                recorded[name] = arrays.detach(value)
-        return dataclasses.replace(self, **recorded) if recorded else self
+            if value is not None and not isinstance(value, (int, float, str, np.ndarray)):
+                cut = _cut(value)
+                if cut is not value:
+                    changes[name] = cut
+        return dataclasses.replace(self, **changes) if changes else self
 
     def value_formula(self, x: str) -> str:
         """The value as mathematics, for example ``|x|_1``."""

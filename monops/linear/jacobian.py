@@ -146,6 +146,10 @@ class BlockDiagonal(LinearMap):
         kind = "estimated" if any(known.estimated for known in norms) else "rule"
         return Known(max(known.value for known in norms), f"{kind}: largest norm of a block")
 
+    @cached_property
+    def smallest_singular_value(self) -> Known:
+        return Known(min(part.smallest_singular_value.value for part in self.maps), "rule: the smallest of a block")
+
 
 @final
 @dataclass(frozen=True, eq=False)
@@ -180,10 +184,20 @@ class BroadcastMap(LinearMap):
         return _shape(self.column)
 
     def apply(self, x: Array) -> Array:
+        inner, extra = len(self.parameter_shape), getattr(x, "ndim", 0) - len(self.parameter_shape)
+        if extra > 0:  # batch axes stand in front of all axes of the column
+            shape = (*x.shape[:extra], *(1,) * (self.column.ndim - inner), *self.parameter_shape)
+            x = arrays.namespace(x).reshape(x, shape)
         return self.column * x
 
     def adjoint(self, y: Array) -> Array:
-        return arrays.reduce_to(self.column * y, self.parameter_shape)
+        extra = y.ndim - self.column.ndim
+        if extra <= 0:
+            return arrays.reduce_to(self.column * y, self.parameter_shape)
+        xp = arrays.namespace(y)
+        lead = tuple(int(n) for n in y.shape[:extra])
+        padded = (*lead, *(1,) * (self.column.ndim - len(self.parameter_shape)), *self.parameter_shape)
+        return xp.reshape(arrays.reduce_to(self.column * y, padded), (*lead, *self.parameter_shape))
 
     @cached_property
     def norm(self) -> Known:

@@ -248,6 +248,22 @@ def test_a_root_at_an_end_of_the_bracket_is_found() -> None:
     np.testing.assert_allclose(found, x, atol=1e-300)
 
 
+def test_a_gradient_that_would_be_lost_is_refused_and_one_in_a_wrapped_function_is_kept() -> None:
+    torch = pytest.importorskip("torch")
+    center = torch.tensor([0.5, 0.0], dtype=torch.float64, requires_grad=True)
+    both = f.Intersection((f.L2Ball(1.0, center), f.Box(0.0, 2.0)))
+    with pytest.raises(errors.BackendError, match="center requires gradients, but the prox of Intersection has no derivative"):
+        both.prox(torch.tensor([3.0, 1.0], dtype=torch.float64))
+    rows = torch.tensor([1.0, 2.0], dtype=torch.float64, requires_grad=True)
+    with pytest.raises(errors.BackendError, match="requires gradients"):
+        f.TransportPolytope(rows, torch.tensor([1.5, 1.5], dtype=torch.float64)).prox(torch.ones((2, 2), dtype=torch.float64))
+    weight = torch.tensor([0.5, 2.0], dtype=torch.float64, requires_grad=True)
+    x = torch.tensor([3.0, -1.0], dtype=torch.float64)
+    f.MoreauEnvelope(f.L1Norm(weight), 0.7).prox(x, 1.2).sum().backward()
+    expected = f.MoreauEnvelope(f.L1Norm(weight.detach().numpy()), 0.7).prox_vjp(x.numpy(), np.ones(2), 1.2)
+    np.testing.assert_allclose(weight.grad.numpy(), expected.parameters["function.weight"], atol=1e-13)
+
+
 def test_nothing_is_recorded_without_a_gradient() -> None:
     torch = pytest.importorskip("torch")
     x = torch.tensor([1.0, -2.0], dtype=torch.float64)
