@@ -6,6 +6,7 @@ of (x, y) -> y phi(x/y) is the indicator of {(u, v) : phi*(u) + v <= 0}, an epig
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from monops.constants import Known
 from monops.errors import ShapeError
 from monops.functions.function import Function, check_step
 from monops.functions.roots import increasing_root
+from monops.functions.separable import BLOCK
 from monops.linear import BroadcastMap, LinearMap, Stack
 from monops.linear.jacobian import NONEXPANSIVE, SelfAdjointMap
 
@@ -120,8 +122,25 @@ class Pairwise(Function):
         check_step(step)
         split_pair(self, x)
         first, second = arrays.detach(x)
-        p, q = self.detached().entry_prox(first, second, arrays.detach(step))
-        return self.with_derivative(x, step, Blocks((keep_nan(p, first, second), keep_nan(q, first, second))))
+        return self.with_derivative(x, step, Blocks(self.detached()._prox_in_blocks(first, second, arrays.detach(step))))
+
+    def _prox_in_blocks(self, x: Array, y: Array, step: Any) -> tuple[Array, Array]:
+        """The prox with NaN kept; on NumPy long arrays in blocks that stay in the cache: about twice as fast."""
+        if type(x) is not np.ndarray or type(y) is not np.ndarray or x.size <= BLOCK or np.ndim(step) or not self._is_uniform:
+            p, q = self.entry_prox(x, y, step)
+            return keep_nan(p, x, y), keep_nan(q, x, y)
+        first, second, p, q = x.reshape(-1), y.reshape(-1), np.empty(x.size, x.dtype), np.empty(x.size, x.dtype)
+        for start in range(0, x.size, BLOCK):
+            part = slice(start, start + BLOCK)
+            u, v = self.entry_prox(first[part], second[part], step)
+            p[part], q[part] = keep_nan(u, first[part], second[part]), keep_nan(v, first[part], second[part])
+        return p.reshape(x.shape), q.reshape(x.shape)
+
+    @property
+    def _is_uniform(self) -> bool:
+        """Whether every pair has the same psi: all data are numbers, or functions of pairs with numbers."""
+        fields = [getattr(self, entry.name) for entry in dataclasses.fields(self)]
+        return all(isinstance(v, (int, float)) or (isinstance(v, Pairwise) and v._is_uniform) for v in fields)
 
     def prox_derivative(self, x: Array, step: float = 1.0) -> LinearMap:
         p, q = self.prox(x, step)

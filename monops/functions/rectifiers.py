@@ -11,7 +11,7 @@ from monops import arrays
 from monops.arrays import Array
 from monops.constants import Constants
 from monops.errors import DataError
-from monops.functions.activations import Activation, within
+from monops.functions.activations import Activation, odd_series, squarable, within
 from monops.functions.sample import Sample
 from monops.functions.separable import Separable
 
@@ -25,6 +25,18 @@ __all__ = [
     "SignedLogarithm",
     "Softplus",
 ]
+
+
+ARTANH = tuple(1 / (2 * k + 3) for k in range(14))  # artanh(r) - r = r^3 (1/3 + r^2/5 + ...)
+HYPERBOLIC_SINE = tuple(1 / math.factorial(2 * k + 3) for k in range(9))  # sinh(y) - y = y^3 (1/6 + y^2/120 + ...)
+
+
+def beyond_logarithm(y: Array, logarithm: Array) -> Array:
+    """y - log(1 + y), given that logarithm; near 0, where the two cancel, from log(1 + y) = 2 artanh(y/(2 + y))."""
+    xp = arrays.namespace(y)
+    near = arrays.clip(y, -0.4, 0.6)
+    ratio = near / (2.0 + near)
+    return xp.where((y > -0.4) & (y < 0.6), near * ratio - 2.0 * odd_series(ratio, ARTANH), y - logarithm)
 
 
 @final
@@ -216,6 +228,11 @@ class ELU(Activation):
         xp = arrays.namespace(t)
         return xp.where(t >= 0, xp.ones_like(t), self.alpha * xp.exp(arrays.clip(t, None, 0.0)))
 
+    def activation_gap(self, t: Array) -> Array:
+        negative = arrays.clip(t, None, 0.0)
+        share = arrays.namespace(t).expm1(negative)
+        return (1.0 - self.alpha) * negative - self.alpha * beyond_logarithm(share, negative)
+
     def activation_inverse(self, y: Array) -> Array:
         xp = arrays.namespace(y)
         share = arrays.clip(y, None, 0.0) / self.alpha
@@ -265,13 +282,19 @@ class InverseSquareRootLinear(Activation):
 
     def activation(self, t: Array) -> Array:
         xp = arrays.namespace(t)
-        negative = arrays.clip(t, None, 0.0)
-        ratio = negative / xp.hypot(xp.ones_like(t), negative)
-        return xp.where(t >= 0, t, xp.where(t == -math.inf, -xp.ones_like(t), ratio))
+        negative = squarable(arrays.clip(t, None, 0.0))
+        return xp.where(t >= 0, t, negative / xp.sqrt(1.0 + negative * negative))
 
     def activation_slope(self, t: Array) -> Array:
-        xp = arrays.namespace(t)
-        return (1.0 / xp.hypot(xp.ones_like(t), arrays.clip(t, None, 0.0))) ** 3
+        negative = squarable(arrays.clip(t, None, 0.0))
+        cosine = 1.0 / arrays.namespace(t).sqrt(1.0 + negative * negative)
+        return cosine * cosine * cosine
+
+    def activation_gap(self, t: Array) -> Array:
+        negative = arrays.clip(t, None, 0.0)
+        bounded = squarable(negative)
+        root = arrays.namespace(t).sqrt(1.0 + bounded * bounded)
+        return negative * (bounded / root) * (bounded / (1.0 + root))
 
     def activation_inverse(self, y: Array) -> Array:
         xp = arrays.namespace(y)
@@ -352,6 +375,9 @@ class Softplus(Activation):
 
     def activation_slope(self, t: Array) -> Array:
         return arrays.logistic(t)
+
+    def activation_gap(self, t: Array) -> Array:
+        return -self.activation(-t)
 
     def activation_inverse(self, y: Array) -> Array:
         xp = arrays.namespace(y)
@@ -464,6 +490,11 @@ class SignedLogarithm(Activation):
     def activation_slope(self, t: Array) -> Array:
         return 1.0 / (1.0 + arrays.namespace(t).abs(t))
 
+    def activation_gap(self, t: Array) -> Array:
+        xp = arrays.namespace(t)
+        size = xp.abs(t)
+        return xp.sign(t) * beyond_logarithm(size, xp.log1p(size))
+
     def activation_inverse(self, y: Array) -> Array:
         xp = arrays.namespace(y)
         return xp.sign(y) * xp.expm1(xp.abs(y))
@@ -511,6 +542,11 @@ class Arcsinh(Activation):
     def activation_slope(self, t: Array) -> Array:
         xp = arrays.namespace(t)
         return 1.0 / xp.hypot(xp.ones_like(t), t)
+
+    def activation_gap(self, t: Array) -> Array:
+        xp = arrays.namespace(t)
+        y = xp.asinh(t)
+        return xp.where(xp.abs(y) < 1, odd_series(arrays.clip(y, -1.0, 1.0), HYPERBOLIC_SINE), t - y)
 
     def activation_inverse(self, y: Array) -> Array:
         return arrays.namespace(y).sinh(y)

@@ -34,7 +34,7 @@ def increasing_root(function: Callable[[Array], tuple[Array, Array]], lower: Arr
     Notes
     -----
     Newton's method, safeguarded: an iterate that leaves the bracket, or that does not halve the last step, is replaced by
-    the middle of the bracket. Ends when no entry moves by more than two units in the last place (one host read every third
+    the middle of the bracket. Ends when no entry moves by more than 64 units in the last place (one host read every third
     step). **Cost** typically 5 to 10 evaluations.
 
     References
@@ -49,7 +49,7 @@ def increasing_root(function: Callable[[Array], tuple[Array, Array]], lower: Arr
     array([ 1., 10.])
     """
     xp = arrays.namespace(start)
-    tolerance = 2.0 * arrays.epsilon(start)
+    tolerance = 64.0 * arrays.epsilon(start)  # a Newton step this small is the last: what is left is its square, and rounding
     tiny = float(xp.finfo(start.dtype).smallest_normal)
     low, high, t = lower, upper, start
     last = 4.0 * (high - low)  # the first Newton step may cross the bracket

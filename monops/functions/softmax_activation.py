@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple, final
 
+import numpy as np
+
 from monops import arrays
 from monops.arrays import Array
 from monops.constants import Constants
 from monops.errors import CapabilityError
 from monops.functions.activations import entropy
+from monops.functions.equations import wright_omega
 from monops.functions.function import Function, check_step
 from monops.functions.roots import increasing_root
 from monops.functions.sample import Sample
@@ -76,7 +79,7 @@ class Softmax(Function):
     def _solve(self, x: Array, a: Any) -> Array:
         """The prox along the last axis."""
         xp = arrays.namespace(x)
-        count = x.shape[-1]
+        count, rounding = x.shape[-1], 4.0 * arrays.epsilon(x)
         top = xp.max(x, axis=-1, keepdims=True)
         x = x - top  # a constant changes nothing; the largest entry, now 0, has y between 1/n and 1
         ends = [a * 0.0 - (1.0 - a), a * math.log(count) - (1.0 - a) / count]
@@ -88,25 +91,38 @@ class Softmax(Function):
             d = x - nu
             one, other = d / a, (d - (1.0 - a)) / a
             low, high = xp.where(one < other, one, other), arrays.clip(xp.where(one < other, other, one), None, 0.0)
-            low = xp.where(low < high, low, high)
+            low = xp.where(low < high, low, high) * (1.0 + rounding)  # the root may be the very end
 
             def equation(u: Array) -> tuple[Array, Array]:
-                y = xp.exp(u)
-                return (1.0 - a) * y + a * u - d, (1.0 - a) * y + a
+                bent, straight = (1.0 - a) * xp.exp(u), a * u
+                left = bent + straight - d
+                noise = rounding * (xp.abs(bent) + xp.abs(straight))  # less is 0, or rounding sends Newton's method astray
+                return xp.where(xp.abs(left) <= noise, 0.0 * u, left), bent + a
 
             start = arrays.clip(state[0], None, 0.0)
             start = xp.where(start < low, low, xp.where(start > high, high, start))
             state[0] = increasing_root(equation, low, high, start)
             return state[0]
 
+        def entries(nu: Array) -> Array:
+            if isinstance(a, (int, float)) and a < 1:  # c y + log(c y) = (x - nu)/a + log c with c = (1 - a)/a
+                c = (1.0 - a) / a
+                with np.errstate(over="ignore"):
+                    z = (x - nu) / a + math.log(c)
+                return wright_omega(z) / c
+            return xp.exp(logarithms(nu))
+
         def excess(nu: Array) -> tuple[Array, Array]:
-            y = xp.exp(logarithms(nu))
+            y = entries(nu)
             slope = y / ((1.0 - a) * y + a)
-            return 1.0 - xp.sum(y, axis=-1, keepdims=True), xp.sum(slope, axis=-1, keepdims=True)
+            left = 1.0 - xp.sum(y, axis=-1, keepdims=True)
+            left = xp.where(xp.abs(left) <= 4.0 * rounding, 0.0 * left, left)
+            return left, xp.sum(slope, axis=-1, keepdims=True)
 
         low, high = xp.where(lowest < highest, lowest, highest), xp.where(lowest < highest, highest, lowest)
-        nu = increasing_root(excess, low, high, 0.5 * (low + high))
-        y = xp.exp(logarithms(nu))
+        start = low if isinstance(a, (int, float)) and a < 1 else 0.5 * (low + high)  # from there, convex: no overshooting
+        nu = increasing_root(excess, low, high, start)
+        y = entries(nu)
         return y / xp.sum(y, axis=-1, keepdims=True)
 
     def prox_derivative(self, x: Array, step: float = 1.0) -> LinearMap:
