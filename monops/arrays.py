@@ -321,8 +321,9 @@ def attach(point: Array, sources: Sequence[Source]) -> Array:
         def pushed(tangents: Sequence[Array | None]) -> list[Array]:
             remaining, total = list(tangents), [0.0 * leaf for leaf in flat]
             for source in sources:
-                parts = [remaining.pop(0) for _ in leaves(source.value)]
-                known = [0.0 * leaf if part is None else part for leaf, part in zip(leaves(source.value), parts, strict=True)]
+                flat_value = leaves(source.value)
+                parts = [remaining.pop(0) for _ in flat_value]
+                known = [0.0 * leaf if part is None else part for leaf, part in zip(flat_value, parts, strict=True)]
                 moved = leaves(source.apply(_rebuild(source.value, known)))
                 total = [a + b for a, b in zip(total, moved, strict=True)]
             return total

@@ -138,8 +138,9 @@ def require_resolvent(operator: Any, constant: str | None) -> Missing | None:
     label = describe(operator)
     function = operator.summand if isinstance(operator, Term) else operator
     if isinstance(function, Function) and not function.is_convex:
+        name = type(getattr(function, "function", function)).__name__
         return Missing(
-            f"{type(getattr(function, 'function', function)).__name__} in {label} is nonconvex, and the theorem needs convexity",
+            f"{name} in {label} is nonconvex, and the theorem needs convexity",
             "use a convex relative such as L1Norm, Box or NuclearNorm; the prox itself may be called in a loop of your own",
         )
     if isinstance(operator, Term) and operator.map is not None:

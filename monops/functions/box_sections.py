@@ -218,7 +218,8 @@ class HyperplaneBox(Function):
     def prox(self, x: Array, step: float = 1.0) -> Array:
         check_step(step)
         f = self.detached()
-        return self.with_derivative(x, step, section_projection(arrays.detach(x), f.a, f.b, f.lower, f.upper, self.batch_ndim))
+        point = section_projection(arrays.detach(x), f.a, f.b, f.lower, f.upper, self.batch_ndim)
+        return self.with_derivative(x, step, point)
 
     def prox_derivative(self, x: Array, step: float = 1.0) -> LinearMap:
         return self._section(x).in_x()

@@ -219,47 +219,42 @@ def logistic_root(v: Array, step: Any) -> Array:
         return xp.where(v > 1e30, v, u)
 
 
+@in_blocks
 def reciprocal_root(x: Array, c: Any, a: Any = 1.0) -> Array:
     """The p >= 0 with a p - c/p = x, c >= 0 and a > 0: the larger root of a p^2 - x p - c, without cancellation.
 
-    It is max(x, 0)/a + 2c/(|x| + sqrt(x^2 + 4ac)): on NumPy eight passes, unless a square overflows or c and x are 0.
+    It is max(x, 0)/a + 2c/(|x| + sqrt(x^2 + 4ac)): on NumPy eight passes, unless a square overflows, or c and x are 0.
     """
-    if type(x) is np.ndarray and isinstance(c, (int, float)) and isinstance(a, (int, float)):
-        result = np.empty_like(x)
+    if type(x) is np.ndarray and _like(c, x) and _like(a, x):
         try:
-            with np.errstate(all="raise", under="ignore"):
-                _reciprocal_root_into(result.reshape(-1), x.reshape(-1), float(c), float(a))
-            return result
+            with np.errstate(over="raise", divide="raise", invalid="raise"):
+                return _plain_reciprocal_root(x, c, a)
         except FloatingPointError:
             pass
-    return _guarded_reciprocal_root(x, c, a)
-
-
-def _reciprocal_root_into(result: Array, x: Array, c: float, a: float) -> None:
-    """`reciprocal_root` of a flat NumPy array in place, in blocks that stay in the cache."""
-    spare = np.empty_like(x[:BLOCK])
-    for start in range(0, x.size, BLOCK):
-        part, p = x[start : start + BLOCK], result[start : start + BLOCK]
-        size = spare[: part.size]
-        np.multiply(part, part, out=p)
-        p += 4.0 * a * c
-        np.sqrt(p, out=p)
-        p += np.abs(part, out=size)
-        np.divide(2.0 * c, p, out=p)
-        np.maximum(part, 0.0, out=size)
-        if a != 1.0:
-            size /= a
-        p += size
-
-
-@in_blocks
-def _guarded_reciprocal_root(x: Array, c: Any, a: Any) -> Array:
     xp = arrays.namespace(x)
     size = xp.abs(x)
     small = arrays.clip(size, None, float(xp.finfo(x.dtype).max) ** 0.49)  # its square is finite; c is nothing beside a larger
     root = xp.sqrt(small * small + 4.0 * a * c)
     half = 0.5 * (size + xp.where(root < size, size, root))
     return xp.where(x >= 0, half / a, c / (half + float(xp.finfo(x.dtype).smallest_normal)))
+
+
+def _like(value: Any, x: Array) -> bool:
+    """Whether a parameter is a number, or an array as x is."""
+    return isinstance(value, (int, float)) or (type(value) is np.ndarray and value.shape == x.shape and value.dtype == x.dtype)
+
+
+def _plain_reciprocal_root(x: Array, c: Any, a: Any) -> Array:
+    """`reciprocal_root` on NumPy in the memory of two arrays."""
+    p, size = np.multiply(x, x), np.abs(x)
+    np.add(p, 4.0 * a * c, out=p)
+    np.sqrt(p, out=p)
+    np.add(p, size, out=p)
+    np.divide(2.0 * c, p, out=p)
+    np.maximum(x, 0.0, out=size)
+    if type(a) is np.ndarray or a != 1:
+        np.divide(size, a, out=size)
+    return np.add(p, size, out=p)
 
 
 @in_blocks
