@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from monops import arrays, errors
+from monops import arrays, errors, functions
 from monops.functions import Conjugate, Function
 from monops.functions.separable import Separable
 from tests.reference import cvxpy_prox, golden_prox
@@ -16,6 +18,16 @@ from tests.walk import CLASSES, Case, every, every_case, every_convex_case, inne
 NOT_DISCIPLINED = {"Softmax"}  # convex, but not by CVXPY's rules; its optimality system is checked in test_activations.py
 STEPS = (0.01, 0.5, 1.0, 3.0, 100.0)
 SECTIONS = ("prox:", "**Domain**", "**Constants**", "**Cost**", "**Derivative**", "References", "Examples")
+
+
+def test_every_module_of_the_package_is_gathered() -> None:
+    root = Path(functions.__file__).parent
+    for path in root.rglob("*.py"):
+        parts = path.relative_to(root).with_suffix("").parts
+        name = ".".join(("monops.functions", *(part for part in parts if part != "__init__")))
+        assert name in sys.modules, f"{path} is imported by no one: add it to monops/functions/__init__.py"
+        missing = set(getattr(sys.modules[name], "__all__", ())) - set(functions.__all__)
+        assert not missing, f"{missing} of {path} cannot be imported from monops.functions"
 
 
 @pytest.mark.parametrize("cls", [cls for cls in CLASSES if cls is not Function], ids=lambda cls: cls.__name__)

@@ -225,7 +225,7 @@ def reciprocal_root(x: Array, c: Any, a: Any = 1.0) -> Array:
 
     It is max(x, 0)/a + 2c/(|x| + sqrt(x^2 + 4ac)): on NumPy eight passes, unless a square overflows, or c and x are 0.
     """
-    if type(x) is np.ndarray and _like(c, x) and _like(a, x):
+    if type(x) is np.ndarray and x.ndim > 0 and _like(c, x) and _like(a, x):
         try:
             with np.errstate(over="raise", divide="raise", invalid="raise"):
                 return _plain_reciprocal_root(x, c, a)
