@@ -239,6 +239,13 @@ class Inclusion:
         """The same problem for arrays whose first ``batch_ndim`` axes are independent rows."""
         return Inclusion(tuple(Term(term.summand.batched(batch_ndim), term.map) for term in self.terms), batch_ndim)
 
+    def prox(self, x: Array, step: float = 1.0) -> Array:
+        """Refused: a sum has no prox of its own here."""
+        raise CapabilityError(
+            "a sum of functions is a problem for solve, and has no prox of its own: for a prox call combine(f, g), which knows "
+            "the closed forms there are"
+        )
+
     def with_tolerance(self, tolerance: float) -> Inclusion:
         """The same problem, with every iterative prox that was given no tolerance of its own run to this one."""
         terms = tuple(Term(term.summand.with_tolerance(tolerance), term.map) for term in self.terms)

@@ -14,6 +14,7 @@ from monops import arrays, checks
 from monops.algorithms import Algorithm, assess
 from monops.arrays import Array
 from monops.errors import DataError, NotApplicableError, NotConvergedError, NotConvergedWarning
+from monops.functions import Function
 from monops.problem import Inclusion, Summand
 from monops.progress import progress_bar
 from monops.theory import Guarantee
@@ -223,6 +224,13 @@ def choose(problem: Inclusion, algorithm: Algorithm | None) -> tuple[Algorithm, 
         return algorithm, algorithm.match(problem), "given"
     candidates = assess(problem)
     best = candidates[0]
+    nonconvex = [term.summand for term in problem.terms if isinstance(term.summand, Function) and not term.summand.is_convex]
+    if best.terms is None and nonconvex:
+        name = type(getattr(nonconvex[0], "function", nonconvex[0])).__name__
+        raise NotApplicableError(
+            f"{name} in {problem} is nonconvex: every method here has a theorem for convex functions only. Put a convex "
+            "function in its place, or call its prox in a loop of your own"
+        )
     if best.terms is None:
         reasons = "\n".join(f"  - {entry.refusal}" for entry in candidates)
         raise NotApplicableError(f"no method applies to {problem}:\n{reasons}")

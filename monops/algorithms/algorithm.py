@@ -141,7 +141,7 @@ def require_resolvent(operator: Any, constant: str | None) -> Missing | None:
         name = type(getattr(function, "function", function)).__name__
         return Missing(
             f"{name} in {label} is nonconvex, and the theorem needs convexity",
-            "use a convex relative such as L1Norm, Box or NuclearNorm; the prox itself may be called in a loop of your own",
+            "put a convex function in its place; its prox may be called in a loop of your own",
         )
     if isinstance(operator, Term) and operator.map is not None:
         return Missing(

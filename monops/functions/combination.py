@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, final
@@ -17,6 +18,7 @@ from monops.functions.monotone import MonotoneCone
 from monops.functions.norms import CubedL2, L1Norm, L1PlusL2, L2Norm
 from monops.functions.order import Max
 from monops.functions.sample import Sample
+from monops.functions.scaling import ScaledSeparable, Scaling
 from monops.functions.separable import Separable, shape_of
 from monops.functions.sets import Box, BoxSupport, NonNegative
 from monops.functions.sorted_norms import SortedL1
@@ -28,6 +30,7 @@ __all__ = ["OnBox", "RadialSum", "combine"]
 
 HOMOGENEOUS = (L1Norm, L2Norm, GroupL2, BoxSupport, Max, SortedL1, NonNegative, MonotoneCone, TotalVariation1D)
 RADIAL = (L2Norm, SquaredL2, CubedL2, L2Ball)
+WEIGHTED = (L1Norm, L2Norm, GroupL2, Max, TotalVariation1D, SquaredL2, CubedL2)
 
 
 @final
@@ -227,9 +230,14 @@ def combine(*functions: Function) -> Function:
     >>> f.prox(np.array([9.0, 2.0, -3.0]))
     array([1. , 0.5, 0. ])
     """
-    if not functions:
-        raise DataError("combine needs at least one function")
-    rest = list(functions)
+    if not functions or not all(isinstance(f, Function) for f in functions):
+        raise DataError("combine takes Functions, combine(f, g, ...): not a list, not numbers, and not the sum f + g")
+    for f in functions:
+        if not f.is_convex:
+            raise CapabilityError(
+                f"combine: {f.value_formula('x')} is nonconvex, and no closed form of a sum with it is known here"
+            )
+    rest = [_without_scaling(f) for f in functions]
     slopes = [f for f in rest if isinstance(f, Linear)]
     squares = [f for f in rest if isinstance(f, SquaredL2)]
     rest = [f for f in rest if not isinstance(f, (Linear, SquaredL2, Zero))]
@@ -241,6 +249,13 @@ def combine(*functions: Function) -> Function:
     for slope in slopes:
         total = slope if isinstance(total, Zero) else total.tilt(slope.slope)
     return total
+
+
+def _without_scaling(f: Function) -> Function:
+    """The same function with a factor in front moved into its weight, where it has one."""
+    if isinstance(f, (Scaling, ScaledSeparable)) and isinstance(f.function, WEIGHTED):
+        return dataclasses.replace(f.function, weight=f.factor * f.function.weight)
+    return f
 
 
 def _pair(a: Function, b: Function) -> Function:
@@ -264,6 +279,6 @@ def _pair(a: Function, b: Function) -> Function:
         if isinstance(f, RADIAL) and isinstance(g, HOMOGENEOUS) and getattr(f, "center", None) is None:
             return RadialSum(f, g, **rows)
     raise CapabilityError(
-        f"the prox of {type(a).__name__} + {type(b).__name__} is not closed-form: write the problem as f + g and let "
-        "DouglasRachford (two proxes), DavisYin (two proxes and a gradient) or ChambollePock (any number) split it"
+        f"no closed form of the prox of {a.value_formula('x')} + {b.value_formula('x')} is known here: write the problem as "
+        "f + g and let DouglasRachford (two proxes), DavisYin (two proxes and a gradient) or ChambollePock (any number) split it"
     )

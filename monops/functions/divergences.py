@@ -106,17 +106,19 @@ class RatioDivergence(Divergence):
         lower, upper = self.bracket(a, c)
         rounding = 16.0 * arrays.epsilon(a) * (1.0 + xp.abs(lower) + xp.abs(upper))
         empty = lower - upper > rounding
+        zero = xp.zeros_like(a)
+        a, c = xp.where(empty, zero, a), xp.where(empty, zero, c)
         right = a > c  # the ratio is then more than 1, for the left side of the equation is c - a at u = 0
-        upper = xp.where(right, xp.maximum(upper, 0.0 * a), xp.zeros_like(a))
-        lower = xp.where(right, xp.zeros_like(a), xp.minimum(lower, 0.0 * a))
+        upper = xp.where(right, xp.maximum(upper, zero), zero)
+        lower = xp.where(right | empty, zero, xp.minimum(lower, zero))
 
         def equation(u: Array) -> tuple[Array, Array, Array]:  # sqrt(r) (new y) - (new x)/sqrt(r), scaled
             in_x, in_y, dx, dy = self.slopes(u)
-            up, down = xp.exp(xp.where(u < 0, u, 0.0 * u)), xp.exp(-xp.where(u > 0, u, 0.0 * u))
+            up, down = xp.exp(xp.minimum(u, zero)), xp.exp(-xp.maximum(u, zero))
             p, q = a - in_x, c - in_y
             terms = up * (xp.abs(c) + xp.abs(in_y)) + down * (xp.abs(a) + xp.abs(in_x))
             slope = up * (0.5 * q - dy) + down * (0.5 * p + dx)
-            return xp.where(empty, xp.zeros_like(u), up * q - down * p), slope, terms + xp.abs(u * slope)
+            return up * q - down * p, slope, terms + xp.abs(u * slope)
 
         return root(equation, *widened(lower, upper), xp.where(right, upper, lower)), empty
 

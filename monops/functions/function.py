@@ -173,7 +173,7 @@ class Function(Summand):
             for name, change in dparameters.items():
                 if name not in maps:
                     raise CapabilityError(
-                        f"the prox of {type(self).__name__} has no derivative in {name!r}; there is one in: "
+                        f"the prox of {self.value_formula('x')} has no derivative in {name!r}; there is one in: "
                         f"{', '.join(maps) or 'no parameter'}"
                     )
                 total = total + maps[name].apply(change)

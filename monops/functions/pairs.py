@@ -25,6 +25,8 @@ from monops.functions.separable import BLOCK
 from monops.linear import BroadcastMap, LinearMap, Stack
 from monops.linear.jacobian import NONEXPANSIVE, SelfAdjointMap
 
+PLAIN_STEPS = 7  # of Newton in `root`: enough for nearly every pair of an ordinary size
+
 
 @final
 @dataclass(frozen=True, eq=False)
@@ -199,21 +201,34 @@ def root(function: Callable[[Array], tuple[Array, Array, Array]], lower: Array, 
     """`increasing_root` of t -> (value, slope), which ends an entry when its value is rounding, and polishes it by a last step.
 
     ``function`` returns the size of the terms of the value besides. Near a root at 0 the rounding of the terms exceeds two
-    units in the last place of t, and Newton's method would jump about in the bracket.
+    units in the last place of t, and Newton's method would jump about in the bracket. Steps without safeguards come first:
+    mostly they are enough, and the bracket is not needed.
     """
     xp = arrays.namespace(start)
     tolerance = 4.0 * arrays.epsilon(start)
+
+    def polished(t: Array) -> tuple[Array, Array]:  # and whether the value is rounding
+        value, slope, terms = function(t)
+        newton = t - value / slope
+        near = xp.abs(newton - t) <= tolerance**0.5 * (1.0 + xp.abs(t))
+        settled = xp.abs(value) <= tolerance * terms
+        return xp.where(settled & near & (newton >= lower) & (newton <= upper), newton, t), settled
+
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        t = start
+        for _ in range(PLAIN_STEPS):
+            value, slope, _ = function(t)
+            t = xp.minimum(xp.maximum(t - value / slope, lower), upper)
+        result, found = polished(t)
+        if arrays.holds_everywhere(found):
+            return result
 
     def settled(t: Array) -> tuple[Array, Array]:
         value, slope, terms = function(t)
         return xp.where(xp.abs(value) <= tolerance * terms, xp.zeros_like(value), value), slope
 
-    t = increasing_root(settled, lower, upper, start)
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        value, slope, terms = function(t)
-        newton = t - value / slope
-        near = xp.abs(newton - t) <= tolerance**0.5 * (1.0 + xp.abs(t))
-        return xp.where((xp.abs(value) <= tolerance * terms) & near & (newton >= lower) & (newton <= upper), newton, t)
+        return polished(increasing_root(settled, lower, upper, xp.where(xp.isnan(t), start, t)))[0]
 
 
 def widened(lower: Array, upper: Array) -> tuple[Array, Array]:

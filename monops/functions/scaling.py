@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
-from typing import final
+from typing import Any, final
 
 from monops import arrays, constants
 from monops.arrays import Array
@@ -13,11 +13,11 @@ from monops.constants import Constants, Known
 from monops.errors import DataError
 from monops.functions.function import Function, Zero, check_step
 from monops.functions.sample import Sample
-from monops.functions.separable import shape_of
+from monops.functions.separable import Separable, shape_of
 from monops.functions.wrapper import Wrapper, renamed, scaled_known
 from monops.linear import BroadcastMap, LinearMap, SelfAdjointMap
 
-__all__ = ["ArgumentScaling", "Postcomposition", "Scaling"]
+__all__ = ["ArgumentScaling", "Postcomposition", "ScaledSeparable", "Scaling"]
 
 
 @final
@@ -94,6 +94,117 @@ class Scaling(Wrapper):
         column = self.prox_derivative(x, step).apply(moved)
         inner = renamed(self.function.prox_parameter_derivatives(x, step * self.factor))
         return {"factor": BroadcastMap(column)} | inner if not isinstance(column, tuple) else inner
+
+    def value_formula(self, x: str) -> str:
+        return f"{self.factor:g} {self.function.value_formula(x)}"
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class ScaledSeparable(Separable):
+    """x -> factor f(x) for a separable f and factor > 0, which is separable again; made by ``factor * f``.
+
+    Notes
+    -----
+    prox: prox_{(step factor) f}(x). **Domain** of f. **Constants** factor mu, factor L. **Cost** that of f. **Derivative** of
+    the prox: that of f at step factor.
+
+    References
+    ----------
+    Bauschke and Combettes (2017), chapter 24.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from monops.functions import Huber
+    >>> (2.0 * Huber(1.0)).prox(np.array([1.5, 9.0]))
+    array([0.5, 7. ])
+    """
+
+    function: Separable
+    factor: float
+
+    @classmethod
+    def samples(cls) -> tuple[Sample, ...]:
+        from monops.functions.norms import L1Norm
+        from monops.functions.squares import SquaredL2
+
+        return (Sample(lambda a: cls(SquaredL2(2.0), 1.5), (5,)), Sample(lambda a: cls(L1Norm(), 0.4), (5,)))
+
+    @property
+    def is_convex(self) -> bool:
+        return self.function.is_convex
+
+    @property
+    def has_value(self) -> bool:
+        return self.function.has_value
+
+    @property
+    def has_gradient(self) -> bool:
+        return self.function.has_gradient
+
+    @property
+    def is_indicator(self) -> bool:
+        return self.function.is_indicator
+
+    @property
+    def interval(self) -> tuple[Any, Any]:
+        return self.function.interval
+
+    @property
+    def input_shape(self) -> Any:
+        return self.function.input_shape
+
+    @property
+    def solves_for_prox(self) -> bool:
+        return self.function.solves_for_prox
+
+    @cached_property
+    def constants(self) -> Constants:
+        return constants.scale(self.function.constants, self.factor)
+
+    @property
+    def value_lipschitz(self) -> Known | None:
+        return scaled_known(self.function.value_lipschitz, self.factor, f"scaled by {self.factor:g}")
+
+    @property
+    def domain(self) -> Function | None:
+        return self.function.domain
+
+    def entry_value(self, x: Array) -> Array:
+        return self.factor * self.function.entry_value(x)
+
+    def entry_slope(self, x: Array) -> Array:
+        return self.factor * self.function.entry_slope(x)
+
+    def entry_subdifferential(self, x: Array) -> tuple[Array, Array]:
+        lower, upper = self.function.entry_subdifferential(x)
+        return self.factor * lower, self.factor * upper
+
+    def entry_curvature(self, x: Array) -> Array:
+        return self.factor * self.function.entry_curvature(x)
+
+    def entry_prox(self, x: Array, step: Any) -> Array:
+        return self.function.entry_prox(x, step * self.factor)
+
+    def entry_prox_derivative(self, x: Array, p: Array, step: Any) -> Array:
+        return self.function.entry_prox_derivative(x, p, step * self.factor)
+
+    def prox(self, x: Array, step: float = 1.0) -> Array:
+        check_step(step)
+        return self.function.prox(x, step * self.factor)
+
+    def gradient(self, x: Array) -> Array:
+        return self.factor * self.function.gradient(x)
+
+    def conjugate(self) -> Function:
+        return Scaling(self.function, self.factor, batch_ndim=self.batch_ndim).conjugate()
+
+    def prox_derivative(self, x: Array, step: float = 1.0) -> LinearMap:
+        return self.function.prox_derivative(x, step * self.factor)
+
+    def prox_parameter_derivatives(self, x: Array, step: float = 1.0) -> dict[str, LinearMap]:
+        return Scaling(self.function, self.factor, batch_ndim=self.batch_ndim).prox_parameter_derivatives(x, step)
 
     def value_formula(self, x: str) -> str:
         return f"{self.factor:g} {self.function.value_formula(x)}"

@@ -147,12 +147,24 @@ class Separable(Function):
         excess = xp.where(lower - v > v - upper, lower - v, v - upper)
         return arrays.clip(excess, 0.0, None)
 
+    def __mul__(self, factor: Any) -> Function:
+        scaled = super().__mul__(factor)  # checks the factor
+        if float(factor) == 0.0 or type(self).entry_value is Separable.entry_value:
+            return scaled
+        from monops.functions.scaling import ScaledSeparable
+
+        return ScaledSeparable(self, float(factor), batch_ndim=self.batch_ndim)
+
+    __rmul__ = __mul__
+
     def restrict(self, indices: Array) -> Separable:
         """The same function of the entries ``x[indices]`` of a vector x: data of full length are restricted, numbers kept."""
         changes: dict[str, Any] = {}
         for entry in dataclasses.fields(self):
             value = getattr(self, entry.name)
-            if arrays.is_array(value) and value.ndim == 1 and value.shape[0] != 1:
+            if isinstance(value, Separable):
+                changes[entry.name] = value.restrict(indices)
+            elif arrays.is_array(value) and value.ndim == 1 and value.shape[0] != 1:
                 changes[entry.name] = arrays.namespace(value).take(value, indices, axis=0)
         return dataclasses.replace(self, **changes)
 

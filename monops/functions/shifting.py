@@ -222,9 +222,18 @@ class QuadraticPerturbation(Wrapper):
 
         return (Sample(lambda a: cls(SquaredL2(2.0), 1.5), (5,)), Sample(lambda a: cls(L1Norm(), 0.7), (5,)))
 
+    @property
+    def is_convex(self) -> bool:
+        """A weakly convex f becomes convex when the quadratic outweighs it."""
+        mu = self.function.constants.strong_monotonicity
+        return self.function.is_convex or (mu is not None and mu + float(self.weight) >= 0)
+
     @cached_property
     def constants(self) -> Constants:
         weight = float(self.weight)
+        if not self.function.is_convex and self.is_convex:
+            mu = self.function.constants.strong_monotonicity + weight
+            return Constants(mu, cyclic=True, why="rule: the quadratic outweighs the weak convexity")
         added = Constants(weight, lipschitz=weight, cyclic=True, affine=True, why="computed: the added quadratic")
         return constants.add(self.function.constants, added)
 

@@ -117,8 +117,56 @@ def test_combine_finds_the_closed_form_and_it_is_the_prox_of_the_sum(parts: Any,
         assert total(y) >= total(p) + float(np.sum((x - p) * (y - p))) / 0.7 - 1e-10
 
 
+def test_factors_in_front_are_as_good_as_weights() -> None:
+    x = np.array([1.5, -0.3, 2.0, -4.0])
+    scales = Diagonal(np.array([1.0, 2.0, 0.5, -1.0]))
+    for scaled, plain in (
+        (f.combine(0.5 * f.L1Norm(), f.Box(0.0, 1.0)), f.combine(f.L1Norm(0.5), f.Box(0.0, 1.0))),
+        (f.combine(0.5 * f.L1Norm(), 2.0 * f.L2Norm()), f.L1PlusL2(0.5, 2.0)),
+        (f.combine(0.5 * f.L1Norm(), 0.1 * f.TotalVariation1D()), f.FusedLasso(0.1, 0.5)),
+        (f.OnBox(0.5 * f.Huber(0.3), 0.0, 1.0), f.OnBox(f.Huber(0.3, 0.5), 0.0, 1.0)),
+        ((0.5 * f.L1Norm()).precompose(Diagonal(np.array([1.0, 2.0, 0.5, -1.0]))), None),
+    ):
+        expected = (f.L1Norm(0.5).precompose(Diagonal(np.array([1.0, 2.0, 0.5, -1.0]))) if plain is None else plain).prox(
+            x, 0.7
+        )
+        np.testing.assert_allclose(scaled.prox(x, 0.7), expected, atol=1e-14)
+
+
+@pytest.mark.parametrize("arguments", [([f.L1Norm()],), (f.L1Norm(), 3.0), (f.L1Norm() + f.Box(0.0, 1.0),), ()])
+def test_combine_says_what_it_takes(arguments: Any) -> None:
+    with pytest.raises(errors.DataError, match="combine takes Functions"):
+        f.combine(*arguments)
+
+
+def test_a_sum_sends_to_combine_and_a_nonconvex_function_to_no_method() -> None:
+    with pytest.raises(errors.CapabilityError, match="call combine"):
+        (f.L1Norm() + f.Box(0.0, 1.0)).prox(X)
+    with pytest.raises(errors.CapabilityError, match="nonconvex"):
+        f.combine(f.L1Norm(), f.MCP())
+
+
+def test_a_quadratic_that_outweighs_weak_convexity_makes_a_convex_function() -> None:
+    g = f.MCP(0.5, 3.0).add_quadratic(2.0)
+    assert g.is_convex
+    assert not f.MCP(0.5, 3.0).add_quadratic(0.1).is_convex
+    result = monops.solve(monops.LeastSquares(np.eye(3), np.array([3.0, 0.1, -2.0])) + g, tol=1e-10)
+    grid = np.linspace(-3, 3, 600_001)
+    for target, x in zip((3.0, 0.1, -2.0), result.x, strict=True):
+        objective = f.MCP(0.5, 3.0).entry_value(grid) + grid**2 + (grid - target) ** 2 / 2
+        assert abs(grid[np.argmin(objective)] - x) < 2e-5
+
+
+def test_second_derivatives_through_a_solved_prox_are_refused() -> None:
+    torch = pytest.importorskip("torch")
+    x = torch.tensor([0.5, -1.0], dtype=torch.float64, requires_grad=True)
+    (first,) = torch.autograd.grad(f.Tanh().prox(x, 0.4).square().sum(), x, create_graph=True)
+    with pytest.raises(RuntimeError, match="once_differentiable"):
+        first.sum().backward()
+
+
 def test_combine_refuses_what_is_not_closed_form_naming_methods() -> None:
-    with pytest.raises(errors.CapabilityError, match=r"LInfNorm \+ Simplex.*DouglasRachford.*DavisYin.*ChambollePock"):
+    with pytest.raises(errors.CapabilityError, match=r"no closed form .*sum x = 1.*DouglasRachford.*DavisYin.*ChambollePock"):
         f.combine(f.LInfNorm(), f.Simplex())
 
 
@@ -139,7 +187,7 @@ NONCONVEX = [
 def test_methods_refuse_a_nonconvex_function_by_its_name(penalty: f.Function) -> None:
     name = type(penalty).__name__
     problem = monops.LeastSquares(np.eye(3), np.ones(3)) + penalty
-    with pytest.raises(errors.NotApplicableError, match=f"{name} in .* is nonconvex"):
+    with pytest.raises(errors.NotApplicableError, match=f"{name} in .* is nonconvex: every method"):
         monops.solve(problem)
     with pytest.raises(errors.NotApplicableError, match="is nonconvex"):
         monops.solve(monops.LeastSquares(np.eye(3), np.ones(3)) + 2.0 * penalty)
