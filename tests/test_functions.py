@@ -198,7 +198,8 @@ def test_fenchel_young_is_an_equality_at_the_prox_and_an_inequality_elsewhere(ca
 def test_claimed_constants_hold_and_are_attained(case: Case) -> None:
     f = case.f
     if not f.has_gradient:
-        assert f.constants.lipschitz is None or _is_wrapper(f)  # the conjugate of a strongly convex function is smooth
+        known = f.constants.lipschitz  # the conjugate of a strongly convex function is smooth without a gradient of its own
+        assert known is None or _is_wrapper(f), f"{case.cls.__name__} declares L = {known} but has no gradient: override it"
         return
     ratios, curvatures = [], []
     for seed in range(200):
@@ -214,8 +215,10 @@ def test_claimed_constants_hold_and_are_attained(case: Case) -> None:
         return
     assert max(ratios) <= lipschitz * (1 + 1e-9) + slack
     if case.sample.exact and lipschitz:
-        assert _extreme_curvature(f, case, largest=True) >= 0.99 * lipschitz  # a claim 1 % too large would fail
-        assert _extreme_curvature(f, case, largest=False) <= mu + 0.01 * lipschitz  # as would a mu too small
+        top, bottom = _extreme_curvature(f, case, largest=True), _extreme_curvature(f, case, largest=False)
+        way_out = "declare the exact number, or Sample(exact=False)"
+        assert top >= 0.99 * lipschitz, f"L = {lipschitz} is declared, but the largest curvature seen is {top}: {way_out}"
+        assert bottom <= mu + 0.01 * lipschitz, f"mu = {mu} is declared, but the least curvature seen is {bottom}: {way_out}"
 
 
 def _extreme_curvature(f: Function, case: Case, largest: bool) -> float:

@@ -351,14 +351,16 @@ class ChiSquareDivergence(RatioDivergence):
 
     def bracket(self, a: Array, c: Array) -> tuple[Array, Array]:
         xp = arrays.namespace(a)
-        rise = xp.where(a > -2.0, 0.5 * a, 0.0 * a)
-        upper = xp.log1p(rise)  # where the new x vanishes
+        no_x = xp.log1p(xp.where(a > -2.0, 0.5 * a, 0.0 * a))  # where the new x vanishes
         vanishing = c < 1.0
         height = xp.where(vanishing, 0.0 * c, c) + 1.0
-        growth = xp.where(upper > 0, 2.0 * upper, 0.0 * upper)
-        above = upper + math.log(2.0) - xp.logaddexp(xp.log(height), growth)
-        below = 0.5 * xp.log1p(-xp.where(vanishing, c, 0.0 * c))  # where the new y vanishes
-        return xp.where(vanishing, below, xp.minimum(above, upper)), upper
+        no_y = 0.5 * xp.log1p(-xp.where(vanishing, c, 0.0 * c))  # where the new y vanishes
+        log_d = no_x + math.log(2.0)  # r^3 + (c + 1) r = d, so that r^2 <= max(-c - 1, 0) + d^(2/3), and r <= d/(c + 1)
+        square = positive_part(-c - 1.0) + xp.exp(log_d * (2.0 / 3.0))
+        bound = 0.5 * xp.log(square)
+        bound = xp.where(vanishing, bound, xp.minimum(bound, log_d - xp.log(height)))
+        upper = xp.minimum(no_x, bound + 8.0 * arrays.epsilon(a) * (1.0 + xp.abs(bound)))
+        return xp.where(vanishing, no_y, xp.minimum(log_d - xp.log(height + square), upper)), upper
 
     def entry_prox(self, x: Array, y: Array, step: Any) -> tuple[Array, Array]:
         xp = arrays.namespace(x)
