@@ -11,14 +11,26 @@ from tests import test_function_derivatives, test_functions
 from tests.walk import Case
 
 TEXT = (Path(__file__).parent.parent / "CONTRIBUTING.md").read_text(encoding="utf-8")
+HEAD = """
+from __future__ import annotations
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, final
+from monops import arrays
+from monops.arrays import Array
+from monops.constants import Constants
+from monops.functions.sample import Sample
+from monops.functions.separable import Separable
+from monops.functions.weights import check_weight
+"""
 
 
 def example() -> Any:
-    """The class of the first Python block."""
+    """The class of the first Python block, with the imports of a family's file."""
     match = re.search(r"```python\n(.*?)```", TEXT, re.DOTALL)
     assert match is not None
-    scope = dict(globals())
-    exec(compile("from __future__ import annotations\n" + textwrap.dedent(match.group(1)), "CONTRIBUTING.md", "exec"), scope)
+    scope: dict[str, Any] = {"__name__": "monops.functions.example"}
+    exec(compile(HEAD + textwrap.dedent(match.group(1)), "CONTRIBUTING.md", "exec"), scope)
     return scope["Expectile"]
 
 

@@ -119,7 +119,6 @@ def test_combine_finds_the_closed_form_and_it_is_the_prox_of_the_sum(parts: Any,
 
 def test_factors_in_front_are_as_good_as_weights() -> None:
     x = np.array([1.5, -0.3, 2.0, -4.0])
-    scales = Diagonal(np.array([1.0, 2.0, 0.5, -1.0]))
     for scaled, plain in (
         (f.combine(0.5 * f.L1Norm(), f.Box(0.0, 1.0)), f.combine(f.L1Norm(0.5), f.Box(0.0, 1.0))),
         (f.combine(0.5 * f.L1Norm(), 2.0 * f.L2Norm()), f.L1PlusL2(0.5, 2.0)),
