@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Self, final
 
 import numpy as np
 
-from monops import arrays, constants
+from monops import arrays, autodiff, constants
 from monops.arrays import Array
 from monops.constants import Constants, Known
 from monops.errors import BackendError, CapabilityError, DataError
@@ -43,7 +43,7 @@ def _cut(value: Any) -> Any:
         changes = {name: _cut(getattr(value, name)) for name in _field_names(type(value))}
         changes = {name: new for name, new in changes.items() if new is not getattr(value, name)}
         return dataclasses.replace(value, **changes) if changes else value
-    return arrays.detach(value) if arrays.is_array(value) or isinstance(value, arrays.Blocks) else value
+    return autodiff.detach(value) if arrays.is_array(value) or isinstance(value, arrays.Blocks) else value
 
 
 class ProxCotangents(NamedTuple):
@@ -134,7 +134,7 @@ class Function(Summand):
 
     def conjugate(self) -> Function:
         """The convex conjugate f*(y) = sup_x <x, y> - f(x)."""
-        from monops.functions.duality import Conjugate  # wrappers are functions: imported where they are made
+        from monops.functions.calculus.duality import Conjugate  # wrappers are functions: imported where they are made
 
         return Conjugate(self, batch_ndim=self.batch_ndim)
 
@@ -197,30 +197,30 @@ class Function(Summand):
         if type(x) is np.ndarray and isinstance(step, (int, float)):
             return point
         still = self.detached()
-        if still is self and not arrays.tracks_gradient(x, step):
+        if still is self and not autodiff.tracks_gradient(x, step):
             return point
-        x0, step0, point = arrays.detach(x), arrays.detach(step), arrays.detach(point)
+        x0, step0, point = autodiff.detach(x), autodiff.detach(step), autodiff.detach(point)
         jacobian = still.prox_derivative(x0, step0)
         sources = []
-        if arrays.tracks_gradient(x):
-            sources.append(arrays.Source(x, jacobian.apply, jacobian.adjoint))
-        if arrays.tracks_gradient(step):
+        if autodiff.tracks_gradient(x):
+            sources.append(autodiff.Source(x, jacobian.apply, jacobian.adjoint))
+        if autodiff.tracks_gradient(step):
             moved = jacobian.apply((x0 - point) / (-step0))
-            sources.append(arrays.Source(step, lambda t: moved * t, lambda h: arrays.inner(moved, h)))
+            sources.append(autodiff.Source(step, lambda t: moved * t, lambda h: arrays.inner(moved, h)))
         covered = set()
         if still is not self:
             for name, part in still.prox_parameter_derivatives(x0, step0).items():
                 value = functools.reduce(getattr, name.split("."), self)
-                if arrays.tracks_gradient(value):
+                if autodiff.tracks_gradient(value):
                     covered.add(id(value))
-                    sources.append(arrays.Source(value, part.apply, part.adjoint))
+                    sources.append(autodiff.Source(value, part.apply, part.adjoint))
             for name, value in self.named_arrays():
-                if arrays.tracks_gradient(value) and id(value) not in covered:
+                if autodiff.tracks_gradient(value) and id(value) not in covered:
                     raise BackendError(
                         f"{name} requires gradients, but the prox of {type(self).__name__} has no derivative in it: pass "
                         f"{name}.detach(), or it would be lost without a word"
                     )
-        return arrays.attach(point, sources) if sources else point
+        return autodiff.attach(point, sources) if sources else point
 
     def detached(self) -> Self:
         """The same function with all its data cut off from the record of derivatives; itself when nothing is recorded."""
@@ -239,37 +239,37 @@ class Function(Summand):
 
     def translate(self, shift: Array) -> Function:
         """x -> f(x - shift)."""
-        from monops.functions.shifting import Translation
+        from monops.functions.calculus.shifting import Translation
 
         return Translation(self, shift, batch_ndim=self.batch_ndim)
 
     def tilt(self, slope: Array) -> Function:
         """x -> f(x) + <slope, x>."""
-        from monops.functions.shifting import Tilt
+        from monops.functions.calculus.shifting import Tilt
 
         return Tilt(self, slope, batch_ndim=self.batch_ndim)
 
     def add_quadratic(self, weight: float) -> Function:
         """x -> f(x) + weight/2 |x|^2."""
-        from monops.functions.shifting import QuadraticPerturbation
+        from monops.functions.calculus.shifting import QuadraticPerturbation
 
         return QuadraticPerturbation(self, weight, batch_ndim=self.batch_ndim)
 
     def scale_argument(self, factor: float) -> Function:
         """x -> f(factor x)."""
-        from monops.functions.scaling import ArgumentScaling
+        from monops.functions.calculus.scaling import ArgumentScaling
 
         return ArgumentScaling(self, factor, batch_ndim=self.batch_ndim)
 
     def envelope(self, parameter: float) -> Function:
         """The Moreau envelope x -> min_y f(y) + |y - x|^2/(2 parameter)."""
-        from monops.functions.duality import MoreauEnvelope
+        from monops.functions.calculus.duality import MoreauEnvelope
 
         return MoreauEnvelope(self, parameter, batch_ndim=self.batch_ndim)
 
     def precompose(self, linear_map: Any) -> Function:
         """x -> f(Kx) with a closed-form prox, for K K* = nu I, or diagonal K and separable f; refused otherwise."""
-        from monops.functions.composition import precompose
+        from monops.functions.calculus.composition import precompose
 
         return precompose(self, linear_map)
 
@@ -302,7 +302,7 @@ class Function(Summand):
         factor = float(factor)
         if not factor >= 0 or factor == math.inf:
             raise DataError(f"{factor:g} * {type(self).__name__} is not convex: the factor must be finite and at least 0")
-        from monops.functions.scaling import Scaling
+        from monops.functions.calculus.scaling import Scaling
 
         return Scaling(self, factor, batch_ndim=self.batch_ndim)
 
@@ -364,7 +364,7 @@ class Zero(Function):
         return 0.0 * x
 
     def conjugate(self) -> Function:
-        from monops.functions.sets import Box  # sets are functions: the one import that cannot stand above
+        from monops.functions.sets.sets import Box  # sets are functions: the one import that cannot stand above
 
         return Box(0.0, 0.0, batch_ndim=self.batch_ndim)
 

@@ -9,7 +9,7 @@ from typing import Any, final
 
 import numpy as np
 
-from monops import arrays
+from monops import arrays, autodiff
 from monops.arrays import Array
 from monops.constants import Known
 from monops.linear import LinearMap
@@ -58,9 +58,9 @@ class HostMap(LinearMap):
 
     def _through_host(self, x: Array, there: HostFunction, back: HostFunction, start: Any, end: Any) -> Array:
         like = x if arrays.is_array(x) else self.like
-        still = arrays.detach(x)
+        still = autodiff.detach(x)
         result = arrays.from_numpy(_rows(there, arrays.to_numpy(still), start, end), like=like)
-        if not arrays.tracks_gradient(x):
+        if not autodiff.tracks_gradient(x):
             return result
         # A sum of zeros carries the record of x; two hooks put the adjoint in the place of its own derivative.
         arriving: list[Array] = []

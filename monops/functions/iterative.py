@@ -7,7 +7,7 @@ from abc import abstractmethod
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from monops import arrays
+from monops import arrays, autodiff
 from monops.arrays import Array
 from monops.errors import InexactProxWarning
 from monops.functions.function import Function, check_step
@@ -60,7 +60,7 @@ class Iterative(Function):
 
     def prox(self, x: Array, step: float = 1.0) -> Array:
         check_step(step)
-        found = self.detached().prox_certified(arrays.detach(x), arrays.detach(step))
+        found = self.detached().prox_certified(autodiff.detach(x), autodiff.detach(step))
         worst = 0.0 if found.converged else float(arrays.namespace(found.error_bound).max(found.error_bound))
         if worst > 0:  # NaN, from a NaN in x, is in the answer itself
             warnings.warn(

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from monops import arrays
+from monops import arrays, autodiff
 from monops.arrays import Array
 from monops.errors import CapabilityError
 from monops.functions.function import Function, check_step
@@ -97,7 +97,7 @@ class Separable(Function):
 
     @property
     def domain(self) -> Function:
-        from monops.functions.sets import Box  # a box is separable: the one import that cannot stand above
+        from monops.functions.sets.sets import Box  # a box is separable: the one import that cannot stand above
 
         return Box(*self.interval, batch_ndim=self.batch_ndim)
 
@@ -111,9 +111,9 @@ class Separable(Function):
         if type(x) is np.ndarray and isinstance(step, (int, float)):
             return self._prox_in_blocks(x, step)
         still = self.detached()
-        if still is self and not arrays.tracks_gradient(x, step):
+        if still is self and not autodiff.tracks_gradient(x, step):
             return self.entry_prox(x, step)
-        return self.with_derivative(x, step, still.entry_prox(arrays.detach(x), arrays.detach(step)))
+        return self.with_derivative(x, step, still.entry_prox(autodiff.detach(x), autodiff.detach(step)))
 
     def _prox_in_blocks(self, x: np.ndarray[Any, Any], step: float) -> Array:
         """The prox on NumPy: a long array in blocks that stay in the cache, where data are numbers; about twice as fast."""
@@ -151,7 +151,7 @@ class Separable(Function):
         scaled = super().__mul__(factor)  # checks the factor
         if float(factor) == 0.0 or type(self).entry_value is Separable.entry_value:
             return scaled
-        from monops.functions.scaling import ScaledSeparable
+        from monops.functions.calculus.scaling import ScaledSeparable
 
         return ScaledSeparable(self, float(factor), batch_ndim=self.batch_ndim)
 

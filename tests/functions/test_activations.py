@@ -13,7 +13,7 @@ import scipy.special
 import monops
 from monops import errors
 from monops import functions as f
-from monops.functions.activations import Activation
+from monops.functions.activations.activations import Activation
 
 SIGMAS: list[tuple[f.Function, Callable[[Any], Any]]] = [
     (f.Tanh(), np.tanh),

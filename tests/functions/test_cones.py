@@ -33,7 +33,7 @@ from monops.functions import (
     Simplex,
     TransportPolytope,
 )
-from monops.functions.cones import Cone
+from monops.functions.cones.cones import Cone
 
 RNG = np.random.default_rng(0)
 CONES: tuple[tuple[Cone, int], ...] = (
@@ -232,7 +232,7 @@ def test_polyhedron_satisfies_the_optimality_conditions_to_rounding(seed: int) -
 @pytest.mark.parametrize("start", ["nothing", "violated"])
 def test_polyhedron_finds_the_face_from_a_wrong_guess(start: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the Newton steps name a wrong face, changes of the face or nonnegative least squares still find the right one."""
-    from monops.functions.polyhedron import System
+    from monops.functions.sets.polyhedron import System
 
     def guess(system: Any, w: np.ndarray, scale: float) -> np.ndarray:
         return np.zeros(len(system.free)) if start == "nothing" else system._violation(w)

@@ -11,8 +11,8 @@ import scipy.optimize
 
 from monops import errors
 from monops import functions as f
-from monops.functions.group_layers import colours, nesting
-from monops.functions.groups import group_size
+from monops.functions.norms.group_layers import colours, nesting
+from monops.functions.norms.groups import group_size
 from monops.linear import Gradient
 from tests.reference import cvxpy_prox
 from tests.strategies import rng

@@ -10,7 +10,7 @@ import pytest
 
 from monops import Blocks, errors
 from monops import functions as F
-from monops.functions.pairs import PairwiseMap, waterline
+from monops.functions.divergences.pairs import PairwiseMap, waterline
 
 RNG = np.random.default_rng(5)
 POSITIVE = (

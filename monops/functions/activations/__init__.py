@@ -1,0 +1,1 @@
+"""Activations of neural networks as proxes, for every step."""

@@ -1,0 +1,1 @@
+"""Closed convex cones, their polars and duals."""

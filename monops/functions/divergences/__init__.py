@@ -1,0 +1,1 @@
+"""Functions of pairs: divergences and perspectives."""

@@ -1,0 +1,1 @@
+"""Entropies, barriers, exponentials and powers, entry by entry, and log-sum-exp."""

@@ -1,0 +1,1 @@
+"""Losses: of margins, of residuals, likelihoods, quadratics."""

@@ -1,0 +1,1 @@
+"""Nonconvex penalties and sets, marked nonconvex."""

@@ -1,0 +1,1 @@
+"""Indicators of closed convex sets: boxes, balls, simplices, polyhedra, intersections, transport plans."""

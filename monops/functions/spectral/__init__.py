@@ -1,0 +1,1 @@
+"""Functions of singular values and eigenvalues."""
