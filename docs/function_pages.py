@@ -123,9 +123,9 @@ def generate(*_: Any) -> None:
         "All functions",
         "=============",
         "",
-        f"{len(every)} classes. The table is generated from them; constants in brackets are those of the first sample. Every",
-        "row is tested: the inclusion, a slow reference minimiser, Moreau, Fenchel-Young, firm nonexpansiveness, the constants,",
-        "derivatives in x, in the step and in the parameters, batches, and every array library.",
+        f"{len(every)} classes. The table is generated from them; constants in brackets are those of the first sample.",
+        "Every row is tested: the inclusion, a slow reference minimiser, Moreau, Fenchel-Young, firm nonexpansiveness,",
+        "the constants, derivatives in x, in the step and in the parameters, batches, and every array library.",
         "",
     ]
     for name in families:

@@ -106,7 +106,7 @@ def _torch_attachment() -> Any:
             return tuple(leaf.clone() for leaf in flat)
 
         @staticmethod
-        @torch.autograd.function.once_differentiable  # a second derivative would be 0 without a word
+        @torch.autograd.function.once_differentiable  # type: ignore[untyped-decorator] # a second one would be 0, silently
         def backward(ctx: Any, *changes: Any) -> Any:
             back = ctx.pulled(changes)
             return (None, None, None, *(leaf.reshape(shape) for leaf, shape in zip(back, ctx.shapes, strict=True)))

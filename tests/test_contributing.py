@@ -29,7 +29,7 @@ def example() -> Any:
     """The class of the first Python block, with the imports of a family's file."""
     match = re.search(r"```python\n(.*?)```", TEXT, re.DOTALL)
     assert match is not None
-    scope: dict[str, Any] = {"__name__": "monops.functions.example"}
+    scope: dict[str, Any] = {"__name__": __name__}  # a dataclass looks its module up
     exec(compile(HEAD + textwrap.dedent(match.group(1)), "CONTRIBUTING.md", "exec"), scope)
     return scope["Expectile"]
 

@@ -172,3 +172,13 @@ def test_every_function_prints_as_mathematics(case: Case) -> None:
     text = case.f.value_formula("x")
     assert "x" in text or text == "0"
     assert "object at" not in text
+
+
+@every_case
+def test_integers_and_lists_are_refused_in_a_sentence(case: Case) -> None:
+    """A prox of integers would be rounded to integers without a word."""
+    f = case.f
+    with pytest.raises(errors.BackendError, match="floating dtype"):
+        f.prox(arrays.tree_map(lambda leaf: np.round(leaf).astype(np.int64), case.x()), 1.0)
+    with pytest.raises(errors.MonopsError, match="convert it first|Blocks"):
+        f.prox([1.0, 2.0], 1.0)

@@ -9,6 +9,7 @@ from monops.functions.activations.activations import *  # noqa: F403
 from monops.functions.activations.rectifiers import *  # noqa: F403
 from monops.functions.activations.saturations import *  # noqa: F403
 from monops.functions.activations.softmax_activation import *  # noqa: F403
+from monops.functions.activations.unbounded import *  # noqa: F403
 from monops.functions.calculus.averages import *  # noqa: F403
 from monops.functions.calculus.blocks import *  # noqa: F403
 from monops.functions.calculus.combination import *  # noqa: F403

@@ -21,10 +21,18 @@ from monops.linear import Diagonal, LinearMap, as_linear_map
 from monops.problem import Inclusion, Summand, Term
 
 
-def check_step(step: Any) -> None:
-    """Raise DataError for a step that is a number but not positive and finite."""
+def check_prox(f: Any, x: Array, step: Any) -> None:
+    """Raise unless a prox can be taken at x with this step.
+
+    DataError for a step that is a number but not positive and finite; BackendError for an x that is no array, or holds
+    integers: a library would round the answer to integers.
+    """
     if isinstance(step, (int, float)) and not 0 < step < math.inf:
         raise DataError(f"step={step!r} must be a finite number > 0: the prox minimises f(y) + |y - x|^2/(2 step)")
+    if type(x) is np.ndarray and x.dtype.kind in "fc":
+        return
+    for leaf in arrays.leaves(x):
+        arrays.check_floating(f"the argument of {type(f).__name__}.prox", leaf)
 
 
 @functools.cache
@@ -357,7 +365,7 @@ class Zero(Function):
         return 0.0 * arrays.norm(x, self.batch_ndim)
 
     def prox(self, x: Array, step: float = 1.0) -> Array:
-        check_step(step)
+        check_prox(self, x, step)
         return x
 
     def gradient(self, x: Array) -> Array:

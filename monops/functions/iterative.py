@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from monops import arrays, autodiff
 from monops.arrays import Array
 from monops.errors import InexactProxWarning
-from monops.functions.function import Function, check_step
+from monops.functions.function import Function, check_prox
 
 DEFAULT_TOLERANCE = 1e-6
 
@@ -59,7 +59,7 @@ class Iterative(Function):
         """The prox with its duality gap; ``tolerance`` overrides the field."""
 
     def prox(self, x: Array, step: float = 1.0) -> Array:
-        check_step(step)
+        check_prox(self, x, step)
         found = self.detached().prox_certified(autodiff.detach(x), autodiff.detach(step))
         worst = 0.0 if found.converged else float(arrays.namespace(found.error_bound).max(found.error_bound))
         if worst > 0:  # NaN, from a NaN in x, is in the answer itself

@@ -12,7 +12,7 @@ import numpy as np
 from monops import arrays, autodiff
 from monops.arrays import Array
 from monops.errors import CapabilityError
-from monops.functions.function import Function, check_step
+from monops.functions.function import Function, check_prox
 from monops.functions.roots import increasing_root
 from monops.linear import BroadcastMap, Diagonal, LinearMap
 
@@ -105,7 +105,7 @@ class Separable(Function):
         return arrays.row_sum(self.entry_value(x), self.batch_ndim)
 
     def prox(self, x: Array, step: float = 1.0) -> Array:
-        check_step(step)
+        check_prox(self, x, step)
         if not self.solves_for_prox:
             return self.entry_prox(x, step)
         if type(x) is np.ndarray and isinstance(step, (int, float)):

@@ -15,7 +15,7 @@ from monops.constants import Constants
 from monops.errors import CapabilityError
 from monops.functions.activations.activations import entropy
 from monops.functions.equations import wright_omega
-from monops.functions.function import Function, check_step
+from monops.functions.function import Function, check_prox
 from monops.functions.roots import increasing_root
 from monops.functions.sample import Sample
 from monops.functions.separable import shape_of
@@ -69,7 +69,7 @@ class Softmax(Function):
         return arrays.namespace(x).reshape(x, (*x.shape[: self.batch_ndim], -1))
 
     def prox(self, x: Array, step: float = 1.0) -> Array:
-        check_step(step)
+        check_prox(self, x, step)
         xp = arrays.namespace(x)
         if not arrays.is_array(step) and step == 1.0:
             return xp.reshape(_softmax(self._flat(x)), x.shape)

@@ -10,7 +10,7 @@ from monops import constants
 from monops.arrays import Array, Blocks
 from monops.constants import Constants, Known
 from monops.errors import DataError, ShapeError
-from monops.functions.function import Function, Zero, check_step
+from monops.functions.function import Function, Zero, check_prox
 from monops.functions.sample import Sample
 from monops.linear import BlockDiagonal, LinearMap
 
@@ -116,7 +116,7 @@ class SeparableSum(Function):
         return total
 
     def prox(self, x: Array, step: float = 1.0) -> Array:
-        check_step(step)
+        check_prox(self, x, step)
         return Blocks([function.prox(block, step) for function, block in zip(self.functions, self._blocks(x), strict=True)])
 
     def gradient(self, x: Array) -> Array:

@@ -12,7 +12,7 @@ from monops.arrays import Array
 from monops.constants import Constants, Known
 from monops.errors import CapabilityError, DataError
 from monops.functions.calculus.scaling import ScaledSeparable, Scaling
-from monops.functions.function import Function, Zero, check_step
+from monops.functions.function import Function, Zero, check_prox
 from monops.functions.norms.groups import GroupL2, SparseGroup
 from monops.functions.norms.norms import CubedL2, L1Norm, L1PlusL2, L2Norm
 from monops.functions.norms.order import Max
@@ -195,7 +195,7 @@ class RadialSum(Function):
         return self.radial(x) + self.homogeneous(x)
 
     def prox(self, x: Array, step: float = 1.0) -> Array:
-        check_step(step)
+        check_prox(self, x, step)
         return self.radial.prox(self.homogeneous.prox(x, step), step)
 
     def prox_derivative(self, x: Array, step: float = 1.0) -> LinearMap:
@@ -279,6 +279,6 @@ def _pair(a: Function, b: Function) -> Function:
         if isinstance(f, RADIAL) and isinstance(g, HOMOGENEOUS) and getattr(f, "center", None) is None:
             return RadialSum(f, g, **rows)
     raise CapabilityError(
-        f"no closed form of the prox of {a.value_formula('x')} + {b.value_formula('x')} is known here: write the problem as "
-        "f + g and let DouglasRachford (two proxes), DavisYin (two proxes and a gradient) or ChambollePock (any number) split it"
+        f"no closed form of the prox of {a.value_formula('x')} + {b.value_formula('x')} is known here: in a problem "
+        "write f + g: DouglasRachford (two proxes), DavisYin (two and a gradient) or ChambollePock (any number) split it"
     )

@@ -12,7 +12,7 @@ from monops import arrays, autodiff, constants
 from monops.arrays import Array
 from monops.constants import Constants, Known
 from monops.errors import CapabilityError, DataError
-from monops.functions.function import Function, Zero, check_step
+from monops.functions.function import Function, Zero, check_prox
 from monops.functions.sample import Sample
 from monops.functions.separable import Separable, shape_of
 from monops.functions.wrapper import Wrapper, renamed, scaled_known
@@ -159,7 +159,7 @@ class TightFrameComposition(Wrapper):
         return self.function(self.map.apply(x))
 
     def prox(self, x: Array, step: float = 1.0) -> Array:
-        check_step(step)
+        check_prox(self, x, step)
         image = self.map.apply(x)
         return x + self.map.adjoint(self.function.prox(image, step * self.nu) - image) / self.nu
 
@@ -266,7 +266,7 @@ class DiagonalComposition(Wrapper):
         return safe, safe * x, step * safe * safe
 
     def prox(self, x: Array, step: float = 1.0) -> Array:
-        check_step(step)
+        check_prox(self, x, step)
         safe, image, inner_step = self._parts(x, step)
         return arrays.namespace(x).where(self.scales == 0, x, self.function.prox(image, inner_step) / safe)
 
@@ -367,7 +367,7 @@ class InfimalPostcomposition(Wrapper):
         return self.function(source) + arrays.indicator(off, x, self.batch_ndim)
 
     def prox(self, x: Array, step: float = 1.0) -> Array:
-        check_step(step)
+        check_prox(self, x, step)
         return self.map.apply(self.function.prox(self.map.adjoint(x) / self.nu, step / self.nu))
 
     def conjugate(self) -> Function:

@@ -11,7 +11,7 @@ from monops import arrays
 from monops.arrays import Array
 from monops.constants import Constants, Known
 from monops.errors import DataError
-from monops.functions.function import Function, Zero, check_step
+from monops.functions.function import Function, Zero, check_prox
 from monops.functions.sample import Sample
 from monops.functions.separable import shape_of
 from monops.functions.wrapper import Wrapper, renamed
@@ -103,7 +103,7 @@ class Distance(Wrapper):
         return away, d if isinstance(x, tuple) else arrays.namespace(d).reshape(d, d.shape + (1,) * (x.ndim - d.ndim))
 
     def prox(self, x: Array, step: float = 1.0) -> Array:
-        check_step(step)
+        check_prox(self, x, step)
         away, d = self._away(x)
         reach = step * self.weight
         xp = arrays.namespace(d)
@@ -206,7 +206,7 @@ class SquaredDistance(Wrapper):
         return self.weight * (x - self.function.prox(x))
 
     def prox(self, x: Array, step: float = 1.0) -> Array:
-        check_step(step)
+        check_prox(self, x, step)
         s = step * self.weight
         return x + (s / (1.0 + s)) * (self.function.prox(x) - x)
 

@@ -10,7 +10,7 @@ from monops import arrays, constants
 from monops.arrays import Array
 from monops.constants import Constants, Known
 from monops.errors import DataError
-from monops.functions.function import Function, Zero, check_step
+from monops.functions.function import Function, Zero, check_prox
 from monops.functions.sample import Sample
 from monops.functions.wrapper import Wrapper, renamed
 from monops.linear import BroadcastMap, Diagonal, LinearMap, SelfAdjointMap
@@ -66,7 +66,7 @@ class Conjugate(Wrapper):
         return None
 
     def prox(self, x: Array, step: float = 1.0) -> Array:
-        check_step(step)
+        check_prox(self, x, step)
         return x - step * self.function.prox(x / step, 1.0 / step)
 
     def conjugate(self) -> Function:
@@ -159,7 +159,7 @@ class MoreauEnvelope(Wrapper):
         return (x - self.function.prox(x, self.parameter)) / self.parameter
 
     def prox(self, x: Array, step: float = 1.0) -> Array:
-        check_step(step)
+        check_prox(self, x, step)
         total = self.parameter + step
         return x + (step / total) * (self.function.prox(x, total) - x)
 

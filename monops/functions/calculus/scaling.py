@@ -11,7 +11,7 @@ from monops import arrays, constants
 from monops.arrays import Array
 from monops.constants import Constants, Known
 from monops.errors import DataError
-from monops.functions.function import Function, Zero, check_step
+from monops.functions.function import Function, Zero, check_prox
 from monops.functions.sample import Sample
 from monops.functions.separable import Separable, shape_of
 from monops.functions.wrapper import Wrapper, renamed, scaled_known
@@ -67,7 +67,7 @@ class Scaling(Wrapper):
         return self.factor * self.function(x) if self.factor > 0 else 0.0 * arrays.norm(x, self.batch_ndim)
 
     def prox(self, x: Array, step: float = 1.0) -> Array:
-        check_step(step)
+        check_prox(self, x, step)
         return self.function.prox(x, step * self.factor) if self.factor > 0 else x
 
     def gradient(self, x: Array) -> Array:
@@ -168,7 +168,7 @@ class ScaledSeparable(Separable):
         return scaled_known(self.function.value_lipschitz, self.factor, f"scaled by {self.factor:g}")
 
     @property
-    def domain(self) -> Function | None:
+    def domain(self) -> Function:
         return self.function.domain
 
     def entry_value(self, x: Array) -> Array:
@@ -191,7 +191,7 @@ class ScaledSeparable(Separable):
         return self.function.entry_prox_derivative(x, p, step * self.factor)
 
     def prox(self, x: Array, step: float = 1.0) -> Array:
-        check_step(step)
+        check_prox(self, x, step)
         return self.function.prox(x, step * self.factor)
 
     def gradient(self, x: Array) -> Array:
@@ -342,7 +342,7 @@ class ArgumentScaling(Wrapper):
         return self.function(self.factor * x)
 
     def prox(self, x: Array, step: float = 1.0) -> Array:
-        check_step(step)
+        check_prox(self, x, step)
         return self.function.prox(self.factor * x, step * self.factor**2) / self.factor
 
     def gradient(self, x: Array) -> Array:

@@ -11,7 +11,7 @@ from monops import arrays, constants
 from monops.arrays import Array
 from monops.constants import Constants, Known
 from monops.errors import DataError
-from monops.functions.function import Function, Zero, check_step
+from monops.functions.function import Function, Zero, check_prox
 from monops.functions.sample import Sample
 from monops.functions.separable import shape_of
 from monops.functions.wrapper import Wrapper, renamed
@@ -83,7 +83,7 @@ class Translation(Wrapper):
         return self.function(x - self.shift)
 
     def prox(self, x: Array, step: float = 1.0) -> Array:
-        check_step(step)
+        check_prox(self, x, step)
         return self.shift + self.function.prox(x - self.shift, step)
 
     def gradient(self, x: Array) -> Array:
@@ -152,7 +152,7 @@ class Tilt(Wrapper):
         return self.function(x) + _pairing(self.slope, x, self.batch_ndim)
 
     def prox(self, x: Array, step: float = 1.0) -> Array:
-        check_step(step)
+        check_prox(self, x, step)
         return self.function.prox(x - step * self.slope, step)
 
     def gradient(self, x: Array) -> Array:
@@ -245,7 +245,7 @@ class QuadraticPerturbation(Wrapper):
         return self.function(x) + 0.5 * self.weight * arrays.inner(x, x, self.batch_ndim)
 
     def prox(self, x: Array, step: float = 1.0) -> Array:
-        check_step(step)
+        check_prox(self, x, step)
         growth = 1.0 + step * self.weight
         return self.function.prox(x / growth, step / growth)
 

@@ -11,7 +11,7 @@ from monops import arrays, autodiff
 from monops.arrays import Array
 from monops.errors import ShapeError
 from monops.functions.feasibility import nonzero, row_norm, zero_or_infinity
-from monops.functions.function import Function, check_step
+from monops.functions.function import Function, check_prox
 from monops.functions.sample import Sample
 from monops.functions.separable import shape_of
 from monops.linear import LinearMap, SelfAdjointMap
@@ -68,7 +68,7 @@ class Cone(Function):
         return zero_or_infinity(xp.all(inside, axis=axes) if axes else inside, x)
 
     def prox(self, x: Array, step: float = 1.0) -> Array:
-        check_step(step)
+        check_prox(self, x, step)
         self.check(x)
         return self.with_derivative(x, step, self.decompose(autodiff.detach(x))[0])
 

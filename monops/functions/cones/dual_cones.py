@@ -11,7 +11,7 @@ from monops.errors import DataError
 from monops.functions.calculus.duality import complement
 from monops.functions.cones.cones import Cone, RotatedSecondOrderCone, SecondOrderCone
 from monops.functions.feasibility import nonzero, row_norm, zero_or_infinity
-from monops.functions.function import Function, check_step
+from monops.functions.function import Function, check_prox
 from monops.functions.iterative import Iterative
 from monops.functions.sample import Sample
 from monops.functions.wrapper import Wrapper, renamed
@@ -111,7 +111,7 @@ class PolarCone(Wrapper):
         return far(self.function, x)
 
     def prox(self, x: Array, step: float = 1.0) -> Array:
-        check_step(step)
+        check_prox(self, x, step)
         if not isinstance(self.function, Cone):
             return x - project_on_cone("PolarCone", self.function, x)
         self.function.check(x)
@@ -187,7 +187,7 @@ class DualCone(Wrapper):
         return far(self.function, -x)
 
     def prox(self, x: Array, step: float = 1.0) -> Array:
-        check_step(step)
+        check_prox(self, x, step)
         if not isinstance(self.function, Cone):
             return x + project_on_cone("DualCone", self.function, -x)
         self.function.check(x)

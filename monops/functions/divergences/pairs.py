@@ -19,7 +19,7 @@ from monops import arrays, autodiff
 from monops.arrays import Array, Blocks
 from monops.constants import Known
 from monops.errors import ShapeError
-from monops.functions.function import Function, check_step
+from monops.functions.function import Function, check_prox
 from monops.functions.roots import increasing_root
 from monops.functions.separable import BLOCK
 from monops.linear import BroadcastMap, LinearMap, Stack
@@ -121,7 +121,7 @@ class Pairwise(Function):
         return arrays.row_sum(self.entry_value(*split_pair(self, x)), self.batch_ndim)
 
     def prox(self, x: Array, step: float = 1.0) -> Array:
-        check_step(step)
+        check_prox(self, x, step)
         split_pair(self, x)
         first, second = autodiff.detach(x)
         return self.with_derivative(x, step, Blocks(self.detached()._prox_in_blocks(first, second, autodiff.detach(step))))

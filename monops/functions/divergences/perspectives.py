@@ -19,7 +19,7 @@ from monops.functions.divergences.pairs import split_pair, whole_rows
 from monops.functions.epigraphs.entry_epigraphs import EpigraphSquare
 from monops.functions.epigraphs.epigraphs import Epigraph, check_has_value_and_prox, graph_map, project
 from monops.functions.epigraphs.norm_epigraphs import EpigraphL2
-from monops.functions.function import Function, check_step
+from monops.functions.function import Function, check_prox
 from monops.functions.norms.norms import L1Norm
 from monops.functions.norms.squares import SquaredL2
 from monops.functions.sample import Sample
@@ -115,7 +115,7 @@ class Perspective(Function):
         return arrays.row_sum(xp.where(positive, inside, border), self.batch_ndim)
 
     def prox(self, x: Array, step: float = 1.0) -> Array:
-        check_step(step)
+        check_prox(self, x, step)
         split_pair(self, x, self.entrywise)
         first, second = autodiff.detach(x)
         size = autodiff.detach(step)

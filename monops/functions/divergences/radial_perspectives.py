@@ -14,7 +14,7 @@ from monops.functions.divergences.pairs import keep_nan, quadratic_multiplier, r
 from monops.functions.divergences.perspectives import ReflectedSecond
 from monops.functions.epigraphs.entry_epigraphs import EpigraphSquare
 from monops.functions.epigraphs.epigraphs import Epigraph
-from monops.functions.function import Function, Zero, check_step
+from monops.functions.function import Function, Zero, check_prox
 from monops.functions.norms.squares import SquaredL2
 from monops.functions.sample import Sample
 from monops.functions.sets.sets import NonNegative
@@ -97,7 +97,7 @@ class _RadialPerspective(Function):
         return _Radial(xp.where(linear, raised, root), xp.where(linear, shrunk, root / (root + step)), linear, direction, size)
 
     def prox(self, x: Array, step: float = 1.0) -> Array:
-        check_step(step)
+        check_prox(self, x, step)
         still = self.detached()
         first, second = still._flat(autodiff.detach(x))
         found = still._solve(first, second, autodiff.detach(step))

@@ -14,7 +14,7 @@ from monops.arrays import Array
 from monops.constants import Constants, Known
 from monops.functions.equations import log, wright_omega, x_log_x
 from monops.functions.feasibility import row_axes, row_slack, zero_or_infinity
-from monops.functions.function import Function, check_step
+from monops.functions.function import Function, check_prox
 from monops.functions.sample import Sample
 from monops.linear import LinearMap
 from monops.linear.jacobian import DiagonalPlusRankOne
@@ -123,7 +123,7 @@ class LogSumExp(Function):
         return softmax(x, self.batch_ndim)
 
     def prox(self, x: Array, step: float = 1.0) -> Array:
-        check_step(step)
+        check_prox(self, x, step)
         still, plain = autodiff.detach(x), autodiff.detach(step)
         return self.with_derivative(x, step, still - plain * implicit_softmax(still, plain, self.batch_ndim))
 
@@ -192,7 +192,7 @@ class SimplexEntropy(Function):
         return value + zero_or_infinity(arrays.namespace(x).abs(total - 1.0) <= slack, x)
 
     def prox(self, x: Array, step: float = 1.0) -> Array:
-        check_step(step)
+        check_prox(self, x, step)
         still, plain = autodiff.detach(x), autodiff.detach(step)
         return self.with_derivative(x, step, implicit_softmax(still / plain, 1.0 / plain, self.batch_ndim))
 

@@ -13,7 +13,7 @@ from monops import arrays, autodiff
 from monops.arrays import Array, Blocks
 from monops.errors import CapabilityError
 from monops.functions.divergences.pairs import PairwiseMap, graph_derivative, keep_nan, root, split_pair, whole_rows
-from monops.functions.function import Function, check_step
+from monops.functions.function import Function, check_prox
 from monops.functions.norms.norms import L1Norm
 from monops.functions.norms.squares import SquaredL2
 from monops.functions.sample import Sample
@@ -95,7 +95,7 @@ class Epigraph(Function):
         return self.function.batched(x.ndim if self.entrywise else self.batch_ndim)
 
     def prox(self, x: Array, step: float = 1.0) -> Array:
-        check_step(step)
+        check_prox(self, x, step)
         split_pair(self, x, self.entrywise)
         first, second = autodiff.detach(x)
         q, t, _ = project(self._rowwise(first), first, second)

@@ -9,7 +9,7 @@ from typing import final
 from monops import arrays, autodiff
 from monops.arrays import Array, Blocks
 from monops.functions.divergences.pairs import split_pair, waterline, whole_rows
-from monops.functions.function import Function, check_step
+from monops.functions.function import Function, check_prox
 from monops.functions.sample import Sample
 from monops.linear import LinearMap
 
@@ -57,7 +57,7 @@ class _RowEpigraph(Function):
         return arrays.row_sum(value, self.batch_ndim)
 
     def prox(self, x: Array, step: float = 1.0) -> Array:
-        check_step(step)
+        check_prox(self, x, step)
         first, second = self._flat(x)
         q, s = self.project(first, second)
         xp = arrays.namespace(first)

@@ -13,7 +13,7 @@ from monops import arrays, autodiff
 from monops.arrays import Array
 from monops.constants import Constants
 from monops.errors import DataError, ShapeError
-from monops.functions.function import Function, check_step
+from monops.functions.function import Function, check_prox
 from monops.functions.iterative import CertifiedProx, Iterative
 from monops.functions.sample import Sample
 from monops.functions.separable import shape_of
@@ -123,7 +123,7 @@ class LeastSquares(Function):
         return self.A.adjoint(self.b)
 
     def prox(self, x: Array, step: float = 1.0) -> Array:
-        check_step(step)
+        check_prox(self, x, step)
         if not self.has_prox:
             return super().prox(x, step)  # refuses, naming the way out
         return self.A.regularized_inverse(x + step * self._target, step)
@@ -356,7 +356,7 @@ class Quadratic(Function):
         return ((x @ vectors) / (1.0 + step * values)) @ transposed
 
     def prox(self, x: Array, step: float = 1.0) -> Array:
-        check_step(step)
+        check_prox(self, x, step)
         return self._inverse(x if self.q is None else x - step * self.q, step)
 
     def prox_derivative(self, x: Array, step: float = 1.0) -> LinearMap:

@@ -10,7 +10,7 @@ from monops import arrays, autodiff
 from monops.arrays import Array
 from monops.constants import Constants
 from monops.errors import DataError
-from monops.functions.function import Function, check_step
+from monops.functions.function import Function, check_prox
 from monops.functions.nonconvex.nonconvex import check_positive
 from monops.functions.nonconvex.nonconvex_sets import Nonconvex, rows_of
 from monops.functions.sample import Sample
@@ -68,7 +68,7 @@ class L1MinusL2(Nonconvex):
         return dense, z, unit, size, xp.reshape(index == first, x.shape)
 
     def prox(self, x: Array, step: float = 1.0) -> Array:
-        check_step(step)
+        check_prox(self, x, step)
         xp = arrays.namespace(x)
         dense, z, unit, _, single = self._parts(x, step)
         return xp.where(dense, z + step * self.weight * unit, xp.where(single | xp.isnan(x), x, xp.zeros_like(x)))
@@ -162,7 +162,7 @@ class GroupPenalty(Function):
         return arrays.row_sum(self.function.entry_value(arrays.polar(x, self._axes(x))[0]), self.batch_ndim)
 
     def prox(self, x: Array, step: float = 1.0) -> Array:
-        check_step(step)
+        check_prox(self, x, step)
         size, unit = arrays.polar(x, self._axes(x))
         return self.function.prox(size, step) * unit
 

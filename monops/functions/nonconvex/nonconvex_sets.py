@@ -14,7 +14,7 @@ from monops import arrays, autodiff
 from monops.arrays import Array
 from monops.constants import Constants
 from monops.errors import CapabilityError, DataError
-from monops.functions.function import Function, check_step
+from monops.functions.function import Function, check_prox
 from monops.functions.nonconvex.nonconvex import check_positive
 from monops.functions.sample import Sample
 from monops.functions.separable import Separable, shape_of
@@ -96,7 +96,7 @@ class L0Ball(Nonconvex):
         return xp.reshape(rank < self.count, x.shape)
 
     def prox(self, x: Array, step: float = 1.0) -> Array:
-        check_step(step)
+        check_prox(self, x, step)
         xp = arrays.namespace(x)
         return xp.where(self._kept(x) | xp.isnan(x), x, xp.zeros_like(x))
 
@@ -223,7 +223,7 @@ class Sphere(Nonconvex):
         return arrays.namespace(x).where(size == 0, unit + even, unit), size
 
     def prox(self, x: Array, step: float = 1.0) -> Array:
-        check_step(step)
+        check_prox(self, x, step)
         return self.radius * self._unit(x)[0]
 
     def prox_derivative(self, x: Array, step: float = 1.0) -> LinearMap:
@@ -285,7 +285,7 @@ class Stiefel(Nonconvex):
         return xp.where(inside, xp.zeros_like(worst), xp.zeros_like(worst) + math.inf)
 
     def prox(self, x: Array, step: float = 1.0) -> Array:
-        check_step(step)
+        check_prox(self, x, step)
         self._check(x)
         still = autodiff.detach(x)
         xp = arrays.namespace(still)

@@ -12,7 +12,7 @@ from monops import arrays, autodiff
 from monops.arrays import Array
 from monops.errors import DataError
 from monops.functions.feasibility import entry_slack, row_slack, zero_or_infinity
-from monops.functions.function import Function, check_step
+from monops.functions.function import Function, check_prox
 from monops.functions.sample import Sample
 from monops.functions.sets.box_multiplier import section_projection
 from monops.functions.sets.box_sections import HyperplaneBox
@@ -112,7 +112,7 @@ class CappedSimplex(Function):
         return zero_or_infinity((outside == 0) & (off <= row_slack(0.0 * off + self.total, x, self.batch_ndim)), x)
 
     def prox(self, x: Array, step: float = 1.0) -> Array:
-        check_step(step)
+        check_prox(self, x, step)
         still, entries = self.detached(), math.prod(x.shape[self.batch_ndim :])
         if float(still.total) > float(still.cap) * entries * (1.0 + 8 * arrays.epsilon(x)):
             raise DataError(

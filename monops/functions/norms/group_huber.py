@@ -12,7 +12,7 @@ from monops.arrays import Array
 from monops.constants import Constants
 from monops.errors import DataError
 from monops.functions.feasibility import nonzero
-from monops.functions.function import Function, check_step
+from monops.functions.function import Function, check_prox
 from monops.functions.norms.groups import Axis, group_axes, group_size
 from monops.functions.sample import Sample
 from monops.functions.weights import check_weight, weighted
@@ -98,7 +98,7 @@ class GroupHuber(Function):
         return x * arrays.namespace(x).astype(self.weight * self._pull(size, 0.0)[1], x.dtype)
 
     def prox(self, x: Array, step: float = 1.0) -> Array:
-        check_step(step)
+        check_prox(self, x, step)
         s = step * self.weight
         return x * arrays.namespace(x).astype(self._factor(*self._pull(self._sizes(x)[1], s), s), x.dtype)
 

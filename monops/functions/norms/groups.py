@@ -14,7 +14,7 @@ import numpy as np
 from monops import arrays, autodiff
 from monops.arrays import Array
 from monops.functions.feasibility import entry_slack, nonzero, zero_or_infinity
-from monops.functions.function import Function, Zero, check_step
+from monops.functions.function import Function, Zero, check_prox
 from monops.functions.norms.shrinkage import Shrinkage
 from monops.functions.sample import Sample
 from monops.functions.separable import shape_of
@@ -109,7 +109,7 @@ class GroupL2(Function):
         return arrays.row_sum(self.weight * group_size(x, self._axes(x)), self.batch_ndim)
 
     def prox(self, x: Array, step: float = 1.0) -> Array:
-        check_step(step)
+        check_prox(self, x, step)
         threshold = step * self.weight
         xp = arrays.namespace(x)
         if isinstance(x, np.ndarray) and x.dtype.kind == "f":  # two buffers serve all passes
@@ -195,7 +195,7 @@ class GroupL2Ball(Function):
         return zero_or_infinity(arrays.row_sum(outside, self.batch_ndim) == 0, x)
 
     def prox(self, x: Array, step: float = 1.0) -> Array:
-        check_step(step)
+        check_prox(self, x, step)
         if not arrays.is_array(self.radius) and not autodiff.tracks_gradient(x):
             return arrays.ball_projection(x, self.radius, self._axes(x))
         size, outside = self._parts(x)
@@ -284,7 +284,7 @@ class SparseGroup(Function):
         return self.l1 * arrays.row_sum(arrays.namespace(x).abs(x), self.batch_ndim) + self._group(x)
 
     def prox(self, x: Array, step: float = 1.0) -> Array:
-        check_step(step)
+        check_prox(self, x, step)
         return self._group.prox(arrays.soft_threshold(x, step * self.l1), step)
 
     def prox_derivative(self, x: Array, step: float = 1.0) -> LinearMap:
@@ -365,7 +365,7 @@ class GroupLInf(Function):
         return order, tuple(order.index(axis) for axis in range(x.ndim)), x.ndim - len(inside)
 
     def prox(self, x: Array, step: float = 1.0) -> Array:
-        check_step(step)
+        check_prox(self, x, step)
         xp = arrays.namespace(x)
         order, back, others = self._order(x)
         ball = L1Ball(step * self.weight, batch_ndim=others)

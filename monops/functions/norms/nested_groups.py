@@ -13,7 +13,7 @@ import numpy as np
 from monops import arrays, autodiff
 from monops.arrays import Array
 from monops.functions.feasibility import nonzero
-from monops.functions.function import Function, Zero, check_step
+from monops.functions.function import Function, Zero, check_prox
 from monops.functions.iterative import DEFAULT_TOLERANCE, CertifiedProx, Iterative
 from monops.functions.norms.group_layers import Layer, LayerOn, as_groups, colours, nesting
 from monops.functions.sample import Sample
@@ -124,7 +124,7 @@ class TreeGroupL2(Function):
         return x, steps
 
     def prox(self, x: Array, step: float = 1.0) -> Array:
-        check_step(step)
+        check_prox(self, x, step)
         return self.with_derivative(x, step, self._steps(autodiff.detach(x), autodiff.detach(step))[0])
 
     def prox_derivative(self, x: Array, step: float = 1.0) -> LinearMap:

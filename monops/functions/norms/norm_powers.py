@@ -12,7 +12,7 @@ from monops import arrays, autodiff
 from monops.arrays import Array
 from monops.errors import DataError
 from monops.functions.feasibility import nonzero, row_axes, row_norm
-from monops.functions.function import Function, Zero, check_step
+from monops.functions.function import Function, Zero, check_prox
 from monops.functions.norms.shrinkage import row_size
 from monops.functions.sample import Sample
 from monops.functions.sets.simplices import MAXIMUM_PASSES, row_total
@@ -96,7 +96,7 @@ class SquaredL1(Function):
         return 0.5 * self.weight * size * size
 
     def prox(self, x: Array, step: float = 1.0) -> Array:
-        check_step(step)
+        check_prox(self, x, step)
         still = autodiff.detach(x)
         xp = arrays.namespace(still)
         size = xp.reshape(xp.abs(still), (*x.shape[: self.batch_ndim], -1))
@@ -175,7 +175,7 @@ class CubedL2(Function):
         return size, 2.0 / (1.0 + root)
 
     def prox(self, x: Array, step: float = 1.0) -> Array:
-        check_step(step)
+        check_prox(self, x, step)
         still = autodiff.detach(x)
         return self.with_derivative(x, step, still * self._ratio(still, autodiff.detach(step))[1])
 

@@ -11,7 +11,7 @@ from monops import arrays, autodiff
 from monops.arrays import Array
 from monops.constants import Known
 from monops.functions.feasibility import nonzero, row_axes, row_norm
-from monops.functions.function import Function, Zero, check_step
+from monops.functions.function import Function, Zero, check_prox
 from monops.functions.norms.norm_powers import CubedL2 as CubedL2  # importable from here, too
 from monops.functions.norms.shrinkage import Shrinkage, row_size
 from monops.functions.sample import Sample
@@ -139,7 +139,7 @@ class L2Norm(Function):
         return Shrinkage(x, row_size(x, self.batch_ndim), step * self.weight)
 
     def prox(self, x: Array, step: float = 1.0) -> Array:
-        check_step(step)
+        check_prox(self, x, step)
         if self.batch_ndim == 0 and isinstance(x, np.ndarray) and not arrays.is_array(step):
             length = float(row_norm(x, 0))
             return x * (1.0 - step * self.weight / length if length > step * self.weight else 0.0 * length)
@@ -211,7 +211,7 @@ class LInfNorm(Function):
         return L1Ball(step * self.weight, batch_ndim=self.batch_ndim)
 
     def prox(self, x: Array, step: float = 1.0) -> Array:
-        check_step(step)
+        check_prox(self, x, step)
         return x - self._ball(step).prox(x)
 
     def conjugate(self) -> Function:
@@ -282,7 +282,7 @@ class L1PlusL2(Function):
         return z, Shrinkage(z, row_size(z, self.batch_ndim), step * self.l2)
 
     def prox(self, x: Array, step: float = 1.0) -> Array:
-        check_step(step)
+        check_prox(self, x, step)
         z, shrinkage = self._parts(autodiff.detach(x), autodiff.detach(step))
         return self.with_derivative(x, step, z * shrinkage.factor)
 

@@ -11,7 +11,7 @@ from monops.arrays import Array
 from monops.constants import Known
 from monops.errors import DataError
 from monops.functions.feasibility import row_axes
-from monops.functions.function import Function, check_step
+from monops.functions.function import Function, check_prox
 from monops.functions.norms.capped_simplex import CappedSimplex, capped_projection, row_of_ones
 from monops.functions.sample import Sample
 from monops.functions.separable import shape_of
@@ -102,7 +102,7 @@ class Max(Function):
         return Simplex(scale, batch_ndim=self.batch_ndim)
 
     def prox(self, x: Array, step: float = 1.0) -> Array:
-        check_step(step)
+        check_prox(self, x, step)
         scale = step * self.weight
         return x if is_zero(scale) else x - self._set(scale).prox(x)
 
@@ -181,7 +181,7 @@ class SpanSeminorm(Function):
         return largest, below, above, flat
 
     def prox(self, x: Array, step: float = 1.0) -> Array:
-        check_step(step)
+        check_prox(self, x, step)
         xp = arrays.namespace(x)
         _, below, above, flat = self._parts(x, step)
         mean = xp.mean(x, axis=row_axes(x, self.batch_ndim), keepdims=True)
@@ -261,7 +261,7 @@ class SumLargest(Function):
         return CappedSimplex(self.count * scale, scale, batch_ndim=self.batch_ndim)
 
     def prox(self, x: Array, step: float = 1.0) -> Array:
-        check_step(step)
+        check_prox(self, x, step)
         check_fits("SumLargest", self.count, x, self.batch_ndim)
         scale = step * self.weight
         return x if is_zero(scale) else x - self._set(scale).prox(x)
@@ -360,7 +360,7 @@ class SumLargestAbsolute(Function):
         return xp.sign(x), size, within
 
     def prox(self, x: Array, step: float = 1.0) -> Array:
-        check_step(step)
+        check_prox(self, x, step)
         check_fits("SumLargestAbsolute", self.count, x, self.batch_ndim)
         if self.weight == 0:
             return x

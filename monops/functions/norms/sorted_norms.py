@@ -12,7 +12,7 @@ from monops.arrays import Array
 from monops.constants import Known
 from monops.errors import DataError, ShapeError
 from monops.functions.feasibility import DataDerivative, row_slack, zero_or_infinity
-from monops.functions.function import Function, check_step
+from monops.functions.function import Function, check_prox
 from monops.functions.sample import Sample
 from monops.functions.separable import shape_of
 from monops.functions.sets.monotone import isotonic, pool_means
@@ -117,7 +117,7 @@ class SortedL1(Function):
         return ranked, isotonic(ranked.sizes - step * self.weights, decreasing=True)
 
     def prox(self, x: Array, step: float = 1.0) -> Array:
-        check_step(step)
+        check_prox(self, x, step)
         ranked, fitted = self.detached()._solve(autodiff.detach(x), autodiff.detach(step))
         return self.with_derivative(x, step, ranked.restored(arrays.clip(fitted, 0.0, None)))
 
@@ -204,7 +204,7 @@ class SortedL1Ball(Function):
         return zero_or_infinity(excess <= row_slack(sums[..., -1], x, self.batch_ndim), x)
 
     def prox(self, x: Array, step: float = 1.0) -> Array:
-        check_step(step)
+        check_prox(self, x, step)
         return x - SortedL1(self.weights, batch_ndim=self.batch_ndim).prox(x, 1.0)
 
     def conjugate(self) -> Function:

@@ -14,7 +14,7 @@ from monops import arrays, autodiff
 from monops.arrays import Array, Blocks
 from monops.errors import BackendError, CapabilityError, DataError, ShapeError
 from monops.functions.feasibility import DataDerivative, row_slack, zero_or_infinity
-from monops.functions.function import Function, check_step
+from monops.functions.function import Function, check_prox
 from monops.functions.sample import Sample
 from monops.functions.separable import shape_of
 from monops.linear import LinearMap, Matrix, SparseMatrix, as_linear_map
@@ -220,7 +220,7 @@ class AffineSet(Function):
         return zero_or_infinity(missing <= row_slack(size, x, self.batch_ndim), x)
 
     def prox(self, x: Array, step: float = 1.0) -> Array:
-        check_step(step)
+        check_prox(self, x, step)
         self._map.check_input(x)
         point = autodiff.detach(x)
         for _ in range(2):
@@ -333,7 +333,7 @@ class OperatorGraph(Function):
         return Blocks((first, self._map.apply(first)))
 
     def prox(self, x: Array, step: float = 1.0) -> Array:
-        check_step(step)
+        check_prox(self, x, step)
         return self.with_derivative(x, step, self._project(autodiff.detach(self._blocks(x))))
 
     def prox_derivative(self, x: Array, step: float = 1.0) -> LinearMap:

@@ -21,7 +21,7 @@ from monops.functions.feasibility import (
     row_slack,
     zero_or_infinity,
 )
-from monops.functions.function import Function, check_step
+from monops.functions.function import Function, check_prox
 from monops.functions.sample import Sample
 from monops.functions.separable import Separable, shape_of
 from monops.functions.sets.simplices import Face, is_complex, positive_part_with_sum
@@ -183,7 +183,7 @@ class L2Ball(Function):
         return zero_or_infinity(size <= self.radius + row_slack(row_norm(x, self.batch_ndim), x, self.batch_ndim), x)
 
     def prox(self, x: Array, step: float = 1.0) -> Array:
-        check_step(step)
+        check_prox(self, x, step)
         if self.center is None and self.batch_ndim == 0 and isinstance(x, np.ndarray) and not arrays.is_array(self.radius):
             size = float(row_norm(x, 0))
             return x * (1.0 if size <= self.radius else self.radius / size) if size == size else x + size
@@ -300,7 +300,7 @@ class L1Ball(Function):
         return zero_or_infinity(size <= self.radius + row_slack(size, x, self.batch_ndim), x)
 
     def prox(self, x: Array, step: float = 1.0) -> Array:
-        check_step(step)
+        check_prox(self, x, step)
         still, x0 = self.detached(), autodiff.detach(x)
         xp = arrays.namespace(x0)
         size = xp.abs(x0)

@@ -32,7 +32,7 @@ def section_projection(x: Array, a: Array, b: Any, lower: Any, upper: Any, batch
             terms = xp.sum(xp.abs(row * point), axis=-1)
             if arrays.holds_everywhere(~(xp.abs(xp.vecdot(row, point) - b) > row_slack(terms, flat, flat.ndim - 1))):
                 break
-            error = 8.0 * arrays.epsilon(flat) * xp.abs(multiplier)
+            error = 128.0 * arrays.epsilon(flat) * xp.abs(multiplier)  # twice what the root finder allows
             reach = error if reach is None else xp.maximum(error, 2.0**-100 * reach)
     return xp.reshape(point, x.shape)
 

@@ -20,7 +20,7 @@ from monops.functions.feasibility import (
     row_slack,
     zero_or_infinity,
 )
-from monops.functions.function import Function, check_step
+from monops.functions.function import Function, check_prox
 from monops.functions.sample import Sample
 from monops.functions.separable import shape_of
 from monops.functions.sets.box_multiplier import section_projection
@@ -216,7 +216,7 @@ class HyperplaneBox(Function):
         return zero_or_infinity(holds & in_box(x, self.lower, self.upper, self.batch_ndim), x)
 
     def prox(self, x: Array, step: float = 1.0) -> Array:
-        check_step(step)
+        check_prox(self, x, step)
         f = self.detached()
         point = section_projection(autodiff.detach(x), f.a, f.b, f.lower, f.upper, self.batch_ndim)
         return self.with_derivative(x, step, point)
@@ -309,7 +309,7 @@ class HalfSpaceBox(Function):
         return zero_or_infinity(holds & in_box(x, self.lower, self.upper, self.batch_ndim), x)
 
     def prox(self, x: Array, step: float = 1.0) -> Array:
-        check_step(step)
+        check_prox(self, x, step)
         f, x0 = self.detached(), autodiff.detach(x)
         point, outside = f._clipped(x0)
         if not arrays.holds_everywhere(~outside):

@@ -12,7 +12,7 @@ from monops import arrays, autodiff
 from monops.arrays import Array
 from monops.errors import ShapeError
 from monops.functions.feasibility import row_slack, zero_or_infinity
-from monops.functions.function import Function, check_step
+from monops.functions.function import Function, check_prox
 from monops.functions.sample import Sample
 from monops.linear import LinearMap
 from monops.linear.jacobian import SelfAdjointMap
@@ -116,7 +116,7 @@ class MonotoneCone(Function):
         return zero_or_infinity(arrays.row_sum(xp.astype(~rising, x.dtype), self.batch_ndim) == 0, x)
 
     def prox(self, x: Array, step: float = 1.0) -> Array:
-        check_step(step)
+        check_prox(self, x, step)
         return self.with_derivative(x, step, isotonic(autodiff.detach(x), self.decreasing))
 
     def prox_derivative(self, x: Array, step: float = 1.0) -> LinearMap:
@@ -179,7 +179,7 @@ class MonotonePolar(Function):
         return zero_or_infinity(arrays.row_sum(xp.astype(~holds, x.dtype), self.batch_ndim) == 0, x)
 
     def prox(self, x: Array, step: float = 1.0) -> Array:
-        check_step(step)
+        check_prox(self, x, step)
         still = autodiff.detach(x)
         return self.with_derivative(x, step, still - isotonic(still, self.decreasing))
 

@@ -21,7 +21,7 @@ from monops.functions.feasibility import (
     row_slack,
     zero_or_infinity,
 )
-from monops.functions.function import Function, check_step
+from monops.functions.function import Function, check_prox
 from monops.functions.sample import Sample
 from monops.functions.separable import shape_of
 from monops.linear import BroadcastMap, LinearMap
@@ -205,7 +205,7 @@ class Hyperplane(Function):
         return self._between.value(x, self.batch_ndim)
 
     def prox(self, x: Array, step: float = 1.0) -> Array:
-        check_step(step)
+        check_prox(self, x, step)
         return self.with_derivative(x, step, self.detached()._between.project(autodiff.detach(x), self.batch_ndim))
 
     def prox_derivative(self, x: Array, step: float = 1.0) -> LinearMap:
@@ -277,7 +277,7 @@ class HalfSpace(Function):
         return self._between.value(x, self.batch_ndim)
 
     def prox(self, x: Array, step: float = 1.0) -> Array:
-        check_step(step)
+        check_prox(self, x, step)
         return self.with_derivative(x, step, self.detached()._between.project(autodiff.detach(x), self.batch_ndim))
 
     def prox_derivative(self, x: Array, step: float = 1.0) -> LinearMap:
@@ -351,7 +351,7 @@ class Slab(Function):
         return self._between.value(x, self.batch_ndim)
 
     def prox(self, x: Array, step: float = 1.0) -> Array:
-        check_step(step)
+        check_prox(self, x, step)
         return self.with_derivative(x, step, self.detached()._between.project(autodiff.detach(x), self.batch_ndim))
 
     def prox_derivative(self, x: Array, step: float = 1.0) -> LinearMap:

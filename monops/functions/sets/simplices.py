@@ -10,7 +10,7 @@ import numpy as np
 from monops import arrays, autodiff
 from monops.arrays import Array
 from monops.functions.feasibility import DataDerivative, as_text, check_radius, nonzero, row_axes, row_slack, zero_or_infinity
-from monops.functions.function import Function, check_step
+from monops.functions.function import Function, check_prox
 from monops.functions.sample import Sample
 from monops.functions.separable import shape_of
 from monops.linear import BroadcastMap, LinearMap
@@ -235,7 +235,7 @@ class Simplex(Function):
         return _value(x, self.weight, self.total, self.batch_ndim, capped=False)
 
     def prox(self, x: Array, step: float = 1.0) -> Array:
-        check_step(step)
+        check_prox(self, x, step)
         still = self.detached()
         point = positive_part_with_sum(autodiff.detach(x), still.weight, still.total, self.batch_ndim, capped=False)
         return self.with_derivative(x, step, point)
@@ -329,7 +329,7 @@ class SimplexInequality(Function):
         return _value(x, self.weight, self.total, self.batch_ndim, capped=True)
 
     def prox(self, x: Array, step: float = 1.0) -> Array:
-        check_step(step)
+        check_prox(self, x, step)
         still = self.detached()
         point = positive_part_with_sum(autodiff.detach(x), still.weight, still.total, self.batch_ndim, capped=True)
         return self.with_derivative(x, step, point)

@@ -10,7 +10,7 @@ import numpy as np
 from monops import arrays
 from monops.arrays import Array
 from monops.errors import ShapeError
-from monops.functions.function import Function, check_step
+from monops.functions.function import Function, check_prox
 from monops.functions.sample import Sample
 from monops.functions.separable import shape_of
 from monops.linear import LinearMap, SelfAdjointMap
@@ -85,7 +85,7 @@ class HankelSet(Function):
         return arrays.indicator(xp.concat([taller, xp.zeros_like(x[..., :1])], axis=-1), x, self.batch_ndim)
 
     def prox(self, x: Array, step: float = 1.0) -> Array:
-        check_step(step)
+        check_prox(self, x, step)
         if x.ndim < 2:
             raise ShapeError(f"HankelSet: x has shape {tuple(x.shape)}, a matrix is needed")
         return antidiagonal_means(x)
@@ -138,7 +138,7 @@ class HankelComplement(Function):
         return arrays.indicator(arrays.namespace(x).abs(antidiagonal_means(x)), x, self.batch_ndim)
 
     def prox(self, x: Array, step: float = 1.0) -> Array:
-        check_step(step)
+        check_prox(self, x, step)
         return x - antidiagonal_means(x)
 
     def conjugate(self) -> Function:

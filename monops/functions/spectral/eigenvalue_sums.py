@@ -14,7 +14,7 @@ from monops.errors import DataError
 from monops.functions.entropies.barriers import LogBarrier
 from monops.functions.entropies.entropies import NegativeEntropy
 from monops.functions.entropies.powers import InversePower
-from monops.functions.function import Function, check_step
+from monops.functions.function import Function, check_prox
 from monops.functions.norms.order import Max, SumLargest
 from monops.functions.sample import Sample
 from monops.functions.spectral.eigenvalues import OfEigenvalues, check_positive, symmetric
@@ -327,7 +327,7 @@ class Trace(Function):
         return xp.eye(x.shape[-1], dtype=x.dtype, device=arrays.device(x)) + xp.zeros_like(x)
 
     def prox(self, x: Array, step: float = 1.0) -> Array:
-        check_step(step)
+        check_prox(self, x, step)
         return x - (step * self.weight) * self._identity(x)
 
     def gradient(self, x: Array) -> Array:

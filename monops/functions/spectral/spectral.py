@@ -12,7 +12,7 @@ from monops import arrays
 from monops.arrays import Array
 from monops.errors import DataError
 from monops.functions.feasibility import check_radius
-from monops.functions.function import Function, check_step
+from monops.functions.function import Function, check_prox
 from monops.functions.norms.norms import L1Norm, L2Norm, LInfNorm
 from monops.functions.sample import Sample
 from monops.functions.sets.balls import L1Ball, LInfBall
@@ -139,7 +139,7 @@ class NuclearNorm(OfSingularValues):
         return L1Norm(self.weight)
 
     def prox(self, x: Array, step: float = 1.0) -> Array:
-        check_step(step)
+        check_prox(self, x, step)
         check_matrix("NuclearNorm", x)
         threshold = step * self.weight
         quick = _thresholded(x, float(threshold)) if _is_plain(x) and isinstance(threshold, (int, float)) else None

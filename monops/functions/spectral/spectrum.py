@@ -19,7 +19,7 @@ from monops.constants import Constants
 from monops.errors import CapabilityError, ShapeError
 from monops.functions.calculus.duality import Conjugate
 from monops.functions.feasibility import DataDerivative
-from monops.functions.function import Function, Zero, check_step
+from monops.functions.function import Function, Zero, check_prox
 from monops.functions.separable import Separable
 from monops.linear import Diagonal, DiagonalPlusRankOne, LinearMap, SelfAdjointMap
 
@@ -281,7 +281,7 @@ class OfMatrix(Function):
         return arrays.row_sum(inner(s), self.batch_ndim)
 
     def prox(self, x: Array, step: float = 1.0) -> Array:
-        check_step(step)
+        check_prox(self, x, step)
         found, inner = self._decompose(autodiff.detach(x)), self._inner(x)
         point = found.compose(inner.prox(found.values, step))
         if not autodiff.tracks_gradient(x):

@@ -12,7 +12,7 @@ from monops import arrays, autodiff
 from monops.arrays import Array
 from monops.errors import DataError, ShapeError
 from monops.functions.compiled import compiled
-from monops.functions.function import Function, Zero, check_step
+from monops.functions.function import Function, Zero, check_prox
 from monops.functions.hosted import self_adjoint
 from monops.functions.sample import Sample
 from monops.functions.separable import shape_of
@@ -255,7 +255,7 @@ class TreeTotalVariation(Function):
         return arrays.row_sum(self.weight * xp.abs(moves), self.batch_ndim)
 
     def prox(self, x: Array, step: float = 1.0) -> Array:
-        check_step(step)
+        check_prox(self, x, step)
         self._check(x)
         still = self.detached()
         host = arrays.to_numpy(autodiff.detach(x))

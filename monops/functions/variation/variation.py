@@ -10,7 +10,7 @@ import numpy as np
 from monops import arrays, autodiff
 from monops.arrays import Array
 from monops.errors import ShapeError
-from monops.functions.function import Function, Zero, check_step
+from monops.functions.function import Function, Zero, check_prox
 from monops.functions.hosted import self_adjoint
 from monops.functions.sample import Sample
 from monops.functions.separable import shape_of
@@ -86,7 +86,7 @@ class TotalVariation1D(Function):
         return arrays.row_sum(self.weight * xp.abs(x[..., 1:] - x[..., :-1]), self.batch_ndim)
 
     def prox(self, x: Array, step: float = 1.0) -> Array:
-        check_step(step)
+        check_prox(self, x, step)
         check_signal("TotalVariation1D", "weight", self.weight, x)
         found = denoise(autodiff.detach(x), autodiff.detach(step), self.detached().weight)
         return self.with_derivative(x, step, found)
@@ -168,7 +168,7 @@ class BoundedCumulativeSums(Function):
         return xp.where(outside > 0, xp.full_like(outside, float("inf")), xp.zeros_like(outside))
 
     def prox(self, x: Array, step: float = 1.0) -> Array:
-        check_step(step)
+        check_prox(self, x, step)
         return x - self.conjugate().prox(x, 1.0)
 
     def conjugate(self) -> Function:
@@ -246,7 +246,7 @@ class FusedLasso(Function):
         return self._variation(x) + self.l1_weight * arrays.row_sum(arrays.namespace(x).abs(x), self.batch_ndim)
 
     def prox(self, x: Array, step: float = 1.0) -> Array:
-        check_step(step)
+        check_prox(self, x, step)
         return arrays.soft_threshold(self._variation.prox(x, step), step * self.l1_weight)
 
     def prox_derivative(self, x: Array, step: float = 1.0) -> LinearMap:
