@@ -122,6 +122,12 @@ def tree_map(function: Callable[..., Array], point: Array, *others: Array) -> Ar
 # ---- reductions ---------------------------------------------------------------------------------
 
 
+def flat_rows(x: Array, batch_ndim: int) -> Array:
+    """x with everything behind the batch axes flattened to one axis; empty batches too, where a length of -1 is ambiguous."""
+    lead, rest = x.shape[:batch_ndim], x.shape[batch_ndim:]
+    return namespace(x).reshape(x, (*lead, math.prod(int(n) for n in rest)))
+
+
 def row_sum(x: Array, batch_ndim: int) -> Array:
     """Sum over all axes behind the first ``batch_ndim``; shape is the batch shape."""
     xp = namespace(x)
@@ -129,7 +135,7 @@ def row_sum(x: Array, batch_ndim: int) -> Array:
         return x
     if batch_ndim == 0:
         return xp.sum(x)
-    return xp.sum(xp.reshape(x, (*x.shape[:batch_ndim], -1)), axis=-1)
+    return xp.sum(flat_rows(x, batch_ndim), axis=-1)
 
 
 def inner(x: Array, y: Array, batch_ndim: int = 0) -> Array:
@@ -157,7 +163,7 @@ def norm(x: Array, batch_ndim: int = 0) -> Array:
         return xp.linalg.vector_norm(x)
     if x.ndim == batch_ndim:
         return xp.abs(x)
-    return xp.linalg.vector_norm(xp.reshape(x, (*x.shape[:batch_ndim], -1)), axis=-1)
+    return xp.linalg.vector_norm(flat_rows(x, batch_ndim), axis=-1)
 
 
 # ---- elementwise kernels (each measured on its backends) ------------------------------------------
@@ -256,9 +262,8 @@ def indicator(distance: Array, x: Array, batch_ndim: int) -> Array:
     """0 in rows where every entry of ``distance`` is within 8 epsilon max(1, |x|_inf) of 0, infinity in the others."""
     xp = namespace(x)
     magnitude = xp.abs(x)
-    flat = (*x.shape[:batch_ndim], -1)
-    scale = xp.max(xp.reshape(magnitude, flat), axis=-1)
-    worst = xp.max(xp.reshape(distance, flat), axis=-1)
+    scale = xp.max(flat_rows(magnitude, batch_ndim), axis=-1)
+    worst = xp.max(flat_rows(distance, batch_ndim), axis=-1)
     inside = worst <= 8 * epsilon(x) * clip(scale, 1.0, None)
     return xp.where(inside, xp.zeros_like(scale), xp.zeros_like(scale) + math.inf)
 

@@ -15,24 +15,44 @@ import numpy as np
 from monops import arrays, autodiff, constants
 from monops.arrays import Array
 from monops.constants import Constants, Known
-from monops.errors import BackendError, CapabilityError, DataError
+from monops.errors import BackendError, CapabilityError, DataError, ShapeError
 from monops.functions.sample import Sample
 from monops.linear import Diagonal, LinearMap, as_linear_map
 from monops.problem import Inclusion, Summand, Term
 
 
-def check_prox(f: Any, x: Array, step: Any) -> None:
+def check_prox(f: Function, x: Array, step: Any) -> None:
     """Raise unless a prox can be taken at x with this step.
 
-    DataError for a step that is a number but not positive and finite; BackendError for an x that is no array, or holds
-    integers: a library would round the answer to integers.
+    DataError for a step that is not a positive finite number, nor an array that may stand for one (several steps at once are
+    for separable functions); BackendError for an x that is no array, holds integers (a library would round the answer to
+    integers), or is complex where f is of real points; ShapeError for fewer axes than ``batch_ndim``.
     """
-    if isinstance(step, (int, float)) and not 0 < step < math.inf:
-        raise DataError(f"step={step!r} must be a finite number > 0: the prox minimises f(y) + |y - x|^2/(2 step)")
-    if type(x) is np.ndarray and x.dtype.kind in "fc":
-        return
+    if isinstance(step, (int, float, np.generic)):
+        if not 0 < float(step) < math.inf:
+            raise DataError(f"step={step!r} must be a finite number > 0: the prox minimises f(y) + |y - x|^2/(2 step)")
+    elif not arrays.is_array(step):
+        raise DataError(f"step={step!r} must be a finite number > 0")
+    elif step.ndim > 0 and not f.takes_many_steps:
+        raise DataError(
+            f"{type(f).__name__} couples entries: step must be one number, got an array of shape {tuple(step.shape)}"
+        )
+    if type(x) is np.ndarray and x.dtype.kind == "f":
+        if 0 <= f.batch_ndim <= x.ndim:
+            return
+        raise ShapeError(f"{type(f).__name__} has batch_ndim={f.batch_ndim}, but x has {x.ndim} axes")
     for leaf in arrays.leaves(x):
         arrays.check_floating(f"the argument of {type(f).__name__}.prox", leaf)
+        if arrays.namespace(leaf).isdtype(leaf.dtype, "complex floating") and not f.takes_complex:
+            raise BackendError(
+                f"{type(f).__name__} is a function of real points, got {leaf.dtype}: pass the real and imaginary parts"
+            )
+
+
+@functools.cache
+def _complex_samples(cls: type[Function]) -> bool:
+    """Whether a class shows, by a sample, that it takes complex points."""
+    return any(sample.is_complex for sample in cls.samples())
 
 
 @functools.cache
@@ -92,6 +112,16 @@ class Function(Summand):
     def is_convex(self) -> bool:
         """Whether f is convex; methods refuse a nonconvex function by its name."""
         return True
+
+    @property
+    def takes_complex(self) -> bool:
+        """Whether x may be complex; the value stays real."""
+        return _complex_samples(type(self))
+
+    @property
+    def takes_many_steps(self) -> bool:
+        """Whether ``step`` may be an array, one for each entry."""
+        return False
 
     @property
     def value_lipschitz(self) -> Known | None:
@@ -352,6 +382,14 @@ class Zero(Function):
     @classmethod
     def samples(cls) -> tuple[Sample, ...]:
         return (Sample(lambda a: cls(), (5,), lambda cp, y: 0.0),)
+
+    @property
+    def takes_complex(self) -> bool:
+        return True
+
+    @property
+    def takes_many_steps(self) -> bool:
+        return True
 
     @cached_property
     def constants(self) -> Constants:

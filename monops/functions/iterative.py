@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from abc import abstractmethod
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from monops import arrays, autodiff
 from monops.arrays import Array
@@ -28,7 +28,8 @@ class CertifiedProx(NamedTuple):
         |p - prox(x)| <= sqrt(2 step gap), because the objective is 1/step-strongly convex.
     iterations : int
     converged : bool
-        Whether every row reached error_bound <= tolerance (1 + |x|).
+        Whether the error bound of every row reached its target: tolerance times the size of the problem, (1 + |x|) unless
+        the class says otherwise.
     """
 
     point: Array
@@ -45,14 +46,17 @@ class Iterative(Function):
     Parameters
     ----------
     tolerance : float, optional
-        The inner iteration ends when its certified error is at most tolerance (1 + |x|) in every row. Default: a tenth of
-        the ``tol`` of the ``solve`` that calls it; 1e-6 when called alone.
+        The inner iteration ends when its certified error is at most tolerance (1 + |x|) in every row; tolerance |x| for
+        total variations and overlapping groups, whose prox scales with x. Default: a tenth of the ``tol`` of the ``solve``
+        that calls it; 1e-6 when called alone, unless the class names another.
     max_iter : int, default 10000
         Inner iterations; where they do not suffice an InexactProxWarning states the certified error.
     """
 
     tolerance: float | None = field(default=None, kw_only=True)
     max_iter: int = field(default=10_000, kw_only=True)
+
+    size_floor: ClassVar[float] = 1.0  # added to |x|: 0 where prox(x) is of the size of x
 
     @abstractmethod
     def prox_certified(self, x: Array, step: float = 1.0, tolerance: float | None = None) -> CertifiedProx:
@@ -72,8 +76,9 @@ class Iterative(Function):
         return self.with_derivative(x, step, found.point)
 
     def target_error(self, x: Array, tolerance: float | None) -> Any:
-        """The error allowed in each row: tolerance (1 + |x|), not below what the dtype resolves."""
+        """The error allowed in each row: tolerance (size_floor + |x|), not below what the dtype resolves."""
         chosen = tolerance if tolerance is not None else self.tolerance
         relative = DEFAULT_TOLERANCE if chosen is None else chosen
         least = 4.0 * arrays.epsilon(x) ** 0.5  # the root of a gap of a few epsilon
-        return max(float(relative), least) * (1.0 + arrays.norm(x, self.batch_ndim))
+        smallest = float(arrays.namespace(x).finfo(x.dtype).smallest_normal)
+        return max(float(relative), least) * (self.size_floor + arrays.norm(x, self.batch_ndim)) + smallest

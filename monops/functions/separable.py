@@ -85,6 +85,10 @@ class Separable(Function):
         """For each differentiable data field, the derivative of phi'(p) in it; valid where the prox moves with x."""
         return {}
 
+    @property
+    def takes_many_steps(self) -> bool:
+        return True
+
     # ---- what follows --------------------------------------------------------------------------------
     @property
     def solves_for_prox(self) -> bool:

@@ -25,6 +25,14 @@ class Wrapper(Function):
         return self.function.is_convex
 
     @property
+    def takes_complex(self) -> bool:
+        return self.function.takes_complex
+
+    @property
+    def takes_many_steps(self) -> bool:
+        return self.function.takes_many_steps
+
+    @property
     def has_value(self) -> bool:
         return self.function.has_value
 

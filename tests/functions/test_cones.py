@@ -301,7 +301,7 @@ def test_intersection_equals_closed_forms() -> None:
 
 
 def test_intersection_without_newton_steps_gives_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    from monops.functions import intersections
+    from monops.functions.sets import intersections
 
     x = points(6, "normal", 4)
     f = Intersection((Box(0.0, 1.0), HalfSpace(np.arange(6.0), 1.0), L2Ball(0.8)), tolerance=1e-9).batched(1)
@@ -327,7 +327,7 @@ def test_touching_sets_are_not_called_empty() -> None:
 
 def test_sets_that_meet_far_away_are_not_called_empty(monkeypatch: pytest.MonkeyPatch) -> None:
     """The lines x2 = 0 and x1 = 100 (1 - x2) meet at (100, 0) only."""
-    from monops.functions import intersections
+    from monops.functions.sets import intersections
 
     lines = Intersection((Hyperplane(np.array([0.0, 1.0]), 0.0), Hyperplane(np.array([1e-2, 1.0]), 1.0)))
     np.testing.assert_allclose(lines.prox(np.array([0.0, 3.0])), [1e2, 0.0], rtol=1e-6, atol=1e-9)

@@ -35,9 +35,8 @@ from monops.functions import (
     Trace,
     TraceInverse,
     WeightedNuclearNorm,
-    spectral,
-    spectrum,
 )
+from monops.functions.spectral import spectral, spectrum
 
 
 def rng(seed: int) -> np.random.Generator:

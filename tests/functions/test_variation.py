@@ -18,13 +18,9 @@ from monops.functions import (
     TotalVariation,
     TotalVariation1D,
     TreeTotalVariation,
-    chains,
     compiled,
-    gluing,
-    graphs,
-    grid_kernels,
-    primal_dual,
 )
+from monops.functions.variation import chains, gluing, graphs, grid_kernels, primal_dual
 
 RNG = np.random.default_rng(3)
 

@@ -66,7 +66,7 @@ class Softmax(Function):
         return value + Simplex(batch_ndim=self.batch_ndim)(x)
 
     def _flat(self, x: Array) -> Array:
-        return arrays.namespace(x).reshape(x, (*x.shape[: self.batch_ndim], -1))
+        return arrays.flat_rows(x, self.batch_ndim)
 
     def prox(self, x: Array, step: float = 1.0) -> Array:
         check_prox(self, x, step)

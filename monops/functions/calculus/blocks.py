@@ -60,6 +60,10 @@ class SeparableSum(Function):
         )
 
     @property
+    def takes_complex(self) -> bool:
+        return all(function.takes_complex for function in self.functions)
+
+    @property
     def is_convex(self) -> bool:
         return all(function.is_convex for function in self.functions)
 

@@ -12,6 +12,7 @@ from monops.arrays import Array
 from monops.constants import Constants, Known
 from monops.errors import CapabilityError, DataError
 from monops.functions.calculus.scaling import ScaledSeparable, Scaling
+from monops.functions.feasibility import holds_somewhere
 from monops.functions.function import Function, Zero, check_prox
 from monops.functions.norms.groups import GroupL2, SparseGroup
 from monops.functions.norms.norms import CubedL2, L1Norm, L1PlusL2, L2Norm
@@ -71,6 +72,11 @@ class OnBox(Separable):
                 "problem, and DouglasRachford or DavisYin, which split it"
             )
         Box(self.lower, self.upper)  # refuses an empty box
+        lower, upper = self.interval
+        if holds_somewhere(lower > upper):
+            raise DataError(
+                f"OnBox: the domain {self.function.domain.value_formula('x')} and the box have no point in common: widen it"
+            )
 
     @classmethod
     def samples(cls) -> tuple[Sample, ...]:

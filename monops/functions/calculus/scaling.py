@@ -44,6 +44,10 @@ class Scaling(Wrapper):
 
     factor: float
 
+    def __post_init__(self) -> None:
+        if not 0 <= self.factor < math.inf:
+            raise DataError(f"Scaling: factor={self.factor!r} must be finite and at least 0, or f is not convex")
+
     @classmethod
     def samples(cls) -> tuple[Sample, ...]:
         from monops.functions.norms.norms import L1Norm
@@ -134,6 +138,10 @@ class ScaledSeparable(Separable):
     @property
     def is_convex(self) -> bool:
         return self.function.is_convex
+
+    @property
+    def takes_complex(self) -> bool:
+        return self.function.takes_complex
 
     @property
     def has_value(self) -> bool:

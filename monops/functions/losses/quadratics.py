@@ -104,6 +104,10 @@ class LeastSquares(Function):
         return least_squares_constants(self.A)
 
     @property
+    def takes_complex(self) -> bool:
+        return True
+
+    @property
     def input_shape(self) -> Any:
         return self.A.input_shape
 
@@ -198,6 +202,10 @@ class MatrixFreeLeastSquares(Iterative):
     @cached_property
     def constants(self) -> Constants:
         return least_squares_constants(self.A)
+
+    @property
+    def takes_complex(self) -> bool:
+        return True
 
     @property
     def input_shape(self) -> Any:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, final
 
+import numpy as np
+
 from monops import arrays, autodiff
 from monops.arrays import Array
 from monops.constants import Constants
@@ -129,6 +131,20 @@ class GroupPenalty(Function):
     def __post_init__(self) -> None:
         if not isinstance(self.function, Separable):
             raise DataError(f"GroupPenalty: {type(self.function).__name__} is not separable: phi must act on a norm a group")
+        if any(array.ndim for _, array in self.function.named_arrays()):
+            raise DataError(
+                f"GroupPenalty: {type(self.function).__name__} has an array as data: give it numbers, the same phi for all"
+            )
+        probe = np.concatenate([[0.0], 10.0 ** np.linspace(-6.0, 3.0, 28)])
+        with np.errstate(all="ignore"):
+            there, mirrored = self.function.entry_value(probe), self.function.entry_value(-probe)
+            falls = there[1:] < there[:-1] - 1e-12 * (1.0 + np.abs(there[:-1]))
+        even = np.isclose(there, mirrored, rtol=1e-9, atol=1e-12) | (there == mirrored)
+        if not np.all(even) or np.any(falls) or not np.isfinite(there[0]):
+            raise DataError(
+                f"GroupPenalty: {self.function.value_formula('x')} is not even and nondecreasing in |x|, finite at 0: as a "
+                "function of the norm of a group it would have another prox, and need not be convex"
+            )
 
     @classmethod
     def samples(cls) -> tuple[Sample, ...]:

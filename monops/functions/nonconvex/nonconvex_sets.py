@@ -44,7 +44,7 @@ class Nonconvex(Function):
 
 def rows_of(x: Array, batch_ndim: int) -> Array:
     """x with everything behind the batch axes flattened to one axis."""
-    return arrays.namespace(x).reshape(x, (*x.shape[:batch_ndim], -1))
+    return arrays.flat_rows(x, batch_ndim)
 
 
 @final
@@ -280,7 +280,7 @@ class Stiefel(Nonconvex):
         xp = arrays.namespace(x)
         gram = xp.matrix_transpose(x) @ x
         off = xp.abs(gram - xp.eye(x.shape[-1], dtype=x.dtype, device=arrays.device(x)))
-        worst = xp.max(xp.reshape(off, (*x.shape[: self.batch_ndim], -1)), axis=-1)
+        worst = xp.max(arrays.flat_rows(off, self.batch_ndim), axis=-1)
         inside = worst <= 64 * arrays.epsilon(x) * x.shape[-2]
         return xp.where(inside, xp.zeros_like(worst), xp.zeros_like(worst) + math.inf)
 

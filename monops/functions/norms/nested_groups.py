@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, NamedTuple, final
+from typing import Any, ClassVar, NamedTuple, final
 
 import numpy as np
 
@@ -184,6 +184,8 @@ class OverlappingGroupL2(Iterative):
     array([2., 0., 0.])
     """
 
+    size_floor: ClassVar[float] = 0.0
+
     groups: Any
     max_iter: int = field(default=20_000, kw_only=True)
 
@@ -222,7 +224,7 @@ class OverlappingGroupL2(Iterative):
         xp = arrays.namespace(x)
         chosen = tolerance if tolerance is not None else self.tolerance
         relative = max(DEFAULT_TOLERANCE if chosen is None else chosen, arrays.epsilon(x))
-        aim, enough = relative * (1.0 + arrays.norm(x, self.batch_ndim)), self.target_error(x, tolerance)
+        aim, enough = relative * arrays.norm(x, self.batch_ndim), self.target_error(x, tolerance)
         reaches = [step * layer.weights for layer in layers]
         duals = before = [xp.zeros_like(x) for _ in layers]
         lowest, inertia = math.inf + 0.0 * enough, 0.0 * enough + 1.0

@@ -99,7 +99,7 @@ class SquaredL1(Function):
         check_prox(self, x, step)
         still = autodiff.detach(x)
         xp = arrays.namespace(still)
-        size = xp.reshape(xp.abs(still), (*x.shape[: self.batch_ndim], -1))
+        size = arrays.flat_rows(xp.abs(still), self.batch_ndim)
         top = xp.max(size, axis=-1, keepdims=True)
         share = 1.0 / (autodiff.detach(step) * self.weight)
         kept = arrays.maximum(size - top - _threshold(size - top, share * top, share), 0.0)

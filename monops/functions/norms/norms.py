@@ -205,7 +205,7 @@ class LInfNorm(Function):
 
     def __call__(self, x: Array) -> Array:
         xp = arrays.namespace(x)
-        return self.weight * xp.max(xp.reshape(xp.abs(x), (*x.shape[: self.batch_ndim], -1)), axis=-1)
+        return self.weight * xp.max(arrays.flat_rows(xp.abs(x), self.batch_ndim), axis=-1)
 
     def _ball(self, step: Any) -> L1Ball:
         return L1Ball(step * self.weight, batch_ndim=self.batch_ndim)

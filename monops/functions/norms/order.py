@@ -96,7 +96,7 @@ class Max(Function):
 
     def __call__(self, x: Array) -> Array:
         xp = arrays.namespace(x)
-        return self.weight * xp.max(xp.reshape(x, (*x.shape[: self.batch_ndim], -1)), axis=-1)
+        return self.weight * xp.max(arrays.flat_rows(x, self.batch_ndim), axis=-1)
 
     def _set(self, scale: Any) -> Simplex:
         return Simplex(scale, batch_ndim=self.batch_ndim)
@@ -168,7 +168,7 @@ class SpanSeminorm(Function):
 
     def __call__(self, x: Array) -> Array:
         xp = arrays.namespace(x)
-        flat = xp.reshape(x, (*x.shape[: self.batch_ndim], -1))
+        flat = arrays.flat_rows(x, self.batch_ndim)
         return self.weight * (xp.max(flat, axis=-1) - xp.min(flat, axis=-1))
 
     def _parts(self, x: Array, step: Any) -> tuple[Max, Array, Array, Array]:
@@ -288,7 +288,7 @@ class SumLargest(Function):
 def sum_of_largest(x: Array, count: float, batch_ndim: int) -> Array:
     """Sum of the ``count`` largest entries of each row, a fraction of the next one included."""
     xp = arrays.namespace(x)
-    flat = xp.sort(xp.reshape(x, (*x.shape[:batch_ndim], -1)), axis=-1, descending=True)
+    flat = xp.sort(arrays.flat_rows(x, batch_ndim), axis=-1, descending=True)
     ranks = xp.arange(flat.shape[-1], dtype=x.dtype, device=arrays.device(x))
     return xp.sum(flat * arrays.clip(count - ranks, 0.0, 1.0), axis=-1)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, final
 
@@ -35,7 +36,7 @@ class Ranked:
 
     def __init__(self, x: Array, weights: Array, batch_ndim: int) -> None:
         xp = arrays.namespace(x)
-        self.shape, self.rows = x.shape, (*x.shape[:batch_ndim], -1)
+        self.shape, self.rows = x.shape, (*x.shape[:batch_ndim], math.prod(x.shape[batch_ndim:]))
         flat = xp.reshape(x, self.rows)
         if flat.shape[-1] != weights.shape[0]:
             raise ShapeError(f"{weights.shape[0]} weights do not fit the {flat.shape[-1]} entries of x")

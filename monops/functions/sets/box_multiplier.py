@@ -18,7 +18,7 @@ REFINEMENTS = 10  # each solves again around the last answer, whose rounding is 
 def section_projection(x: Array, a: Array, b: Any, lower: Any, upper: Any, batch_ndim: int) -> Array:
     """clip(x - t a, lower, upper) with the t that makes <a, .> = b."""
     xp = arrays.namespace(x)
-    shape = (*x.shape[:batch_ndim], -1)
+    shape = (*x.shape[:batch_ndim], math.prod(x.shape[batch_ndim:]))
     flat, row = xp.reshape(x, shape), xp.reshape(a, (-1,))
     lower, upper = (
         xp.reshape(bound + xp.zeros_like(x), shape) if arrays.is_array(bound) else bound for bound in (lower, upper)

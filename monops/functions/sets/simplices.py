@@ -73,7 +73,7 @@ def _filtered_threshold(ratio: Any, square: Any, total: Any, lowest: Any) -> Any
 def positive_part_with_sum(x: Array, weight: Any, total: Any, batch_ndim: int, capped: bool) -> Array:
     """max(x - t weight, 0) with weighted sum ``total``; ``capped``: with weighted sum at most ``total`` (t >= 0)."""
     xp = arrays.namespace(x)
-    flat = xp.reshape(x, (*x.shape[:batch_ndim], -1))
+    flat = arrays.flat_rows(x, batch_ndim)
     if arrays.is_array(weight):
         weight = xp.reshape(weight * xp.ones_like(x), flat.shape)
         ratio, square = flat / weight, weight * weight

@@ -20,6 +20,13 @@ def check_symmetric(owner: str, function: Any, signs: bool) -> None:
     """
     if not isinstance(function, Function):
         raise DataError(f"{owner}: function={function!r} must be a Function of the vector of values, for example L1Norm()")
+    for name, array in function.named_arrays():
+        host = arrays.to_numpy(autodiff.detach(array)) if array.ndim else np.zeros(1)
+        if host.size and np.ptp(host) > 0 and not name.startswith("SortedL1"):
+            raise DataError(
+                f"{owner}: {name} has different entries, but singular values and eigenvalues have no places of their own: give "
+                "numbers, not arrays, as data; for weights by rank use WeightedNuclearNorm"
+            )
     if not function.has_prox:
         return
     data = [array for _, array in function.named_arrays()]

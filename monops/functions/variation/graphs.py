@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple, final
+from typing import Any, ClassVar, NamedTuple, final
 
 import numpy as np
 
@@ -66,6 +66,8 @@ class GraphTotalVariation(Iterative):
     >>> np.round(f.prox(np.array([1.0, 2.0, 3.0, 9.0]), 1.0), 6) + 0.0
     array([2.333333, 2.333333, 2.333333, 8.      ])
     """
+
+    size_floor: ClassVar[float] = 0.0
 
     edges: Any
     weight: Any = 1.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import math
 from dataclasses import dataclass
-from typing import Any, NamedTuple, final
+from typing import Any, ClassVar, NamedTuple, final
 
 import numpy as np
 
@@ -78,6 +78,8 @@ class TotalVariation(Iterative):
     >>> found.converged, bool(found.error_bound < 1e-4)
     (True, True)
     """
+
+    size_floor: ClassVar[float] = 0.0
 
     weight: Any = 1.0
     anisotropic: bool = False
@@ -192,7 +194,8 @@ class TotalVariation(Iterative):
         """The error to stop at: what was asked for, also where single precision cannot certify it."""
         chosen = tolerance if tolerance is not None else self.tolerance
         relative = max(1e-6 if chosen is None else chosen, arrays.epsilon(x))
-        return relative * (1.0 + arrays.norm(x, self.batch_ndim))
+        smallest = float(arrays.namespace(x).finfo(x.dtype).smallest_normal)
+        return relative * arrays.norm(x, self.batch_ndim) + smallest
 
     def _iterate(self, x: Array, threshold: Array, scales: tuple[float, ...], wanted: Array, aim: Array) -> Solved:
         """Primal-dual iterations on rows of size 1 and mean 0, until each certified error is ``aim``; ``wanted`` is enough
