@@ -25,8 +25,8 @@ def check_prox(f: Function, x: Array, step: Any) -> None:
     """Raise unless a prox can be taken at x with this step.
 
     DataError for a step that is not a positive finite number, nor an array that may stand for one (several steps at once are
-    for separable functions); BackendError for an x that is no array, holds integers (a library would round the answer to
-    integers), or is complex where f is of real points; ShapeError for fewer axes than ``batch_ndim``.
+    for separable functions), and for a complex x where f is of real points; BackendError for an x that is no array or holds
+    integers (a library would round the answer to integers); ShapeError for fewer axes than ``batch_ndim``.
     """
     if isinstance(step, (int, float, np.generic)):
         if not 0 < float(step) < math.inf:
@@ -44,8 +44,9 @@ def check_prox(f: Function, x: Array, step: Any) -> None:
     for leaf in arrays.leaves(x):
         arrays.check_floating(f"the argument of {type(f).__name__}.prox", leaf)
         if arrays.namespace(leaf).isdtype(leaf.dtype, "complex floating") and not f.takes_complex:
-            raise BackendError(
-                f"{type(f).__name__} is a function of real points, got {leaf.dtype}: pass the real and imaginary parts"
+            raise DataError(
+                f"{type(f).__name__} is a function of real points, but x is {leaf.dtype}: take the real and the imaginary "
+                "part as two points"
             )
 
 

@@ -144,7 +144,7 @@ class Saddle(Operator):
     >>> import numpy as np
     >>> from monops.functions import Simplex
     >>> print(Saddle(Simplex(), Simplex(), np.eye(2)) + Skew(np.eye(2)))
-    0 in d((i_simplex(x1) + i_simplex(x2))) + (K*y, -Kx) + (K*y, -Kx)
+    0 in d((i(x1 >= 0, sum x1 = 1) + i(x2 >= 0, sum x2 = 1))) + (K*y, -Kx) + (K*y, -Kx)
     """
 
     f: Function
