@@ -361,9 +361,9 @@ def test_torch_differentiates_twice_the_same_singular_value() -> None:
 
 @pytest.mark.parametrize("function", [L1Norm(np.array([1.0, 2.0])), functions.MonotoneCone()])
 def test_a_function_that_depends_on_the_order_is_refused(function: Any) -> None:
-    with pytest.raises(errors.DataError, match="values have no places of their own|depends on the order of its arguments"):
+    with pytest.raises(errors.DataError, match=r"values have no places of their own|depends on the order of its arguments"):
         SpectralFunction(function)
-    with pytest.raises(errors.DataError, match="values have no places of their own|depends on the order of its arguments"):
+    with pytest.raises(errors.DataError, match=r"values have no places of their own|depends on the order of its arguments"):
         EigenvalueFunction(2.0 * function)
 
 

@@ -116,7 +116,8 @@ class GroupL2(Function):
             with np.errstate(over="ignore", under="ignore"):
                 result = x * x
                 size = np.sum(result, axis=self._axes(x), keepdims=True)
-            if np.max(size, initial=0.0) < np.inf and np.min(threshold) > np.finfo(x.dtype).smallest_normal ** 0.45:
+            least = threshold if isinstance(threshold, float) else np.min(threshold)
+            if size.max(initial=0.0) < np.inf and least > np.finfo(x.dtype).smallest_normal ** 0.45:
                 np.sqrt(size, out=size)
                 np.maximum(size, threshold, out=size)
                 np.divide(threshold, size, out=size)
