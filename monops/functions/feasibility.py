@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from monops import arrays
+from monops import arrays, autodiff
 from monops.arrays import Array
 from monops.errors import DataError
 from monops.linear import LinearMap
@@ -55,6 +55,19 @@ def row_slack(size: Array, x: Array, batch_ndim: int) -> Array:
     """8 epsilon max(1, size) log2(2 n): what a sum of n terms with absolute sum ``size`` may be off and count as right."""
     count = max(math.prod(x.shape[batch_ndim:]), 1)
     return 8 * arrays.epsilon(x) * (1.0 + math.log2(count)) * arrays.clip(size, 1.0, None)
+
+
+def projection_by_moreau(x: Array, prox: Callable[[Array], Array], indicator: Callable[[Array], Array]) -> Array:
+    """x - prox(x), the projection on a set from the prox of its support function (Moreau 1965).
+
+    The difference is off by epsilon |x|; where that left it outside the set it is projected once more, which is off by
+    epsilon times its own size. The second pass is a constant to derivatives: it is 0 in exact arithmetic.
+    """
+    result = x - prox(x)
+    rounded = autodiff.detach(result)
+    if arrays.holds_everywhere(indicator(rounded) == 0):
+        return result
+    return result - autodiff.detach(prox(rounded))
 
 
 def row_axes(x: Array, batch_ndim: int) -> tuple[int, ...]:

@@ -69,3 +69,18 @@ def test_a_batch_without_rows_has_no_rows(make: Any) -> None:
     g = make(batch_ndim=1)
     assert g.prox(np.zeros((0, 5))).shape == (0, 5)
     assert g(np.zeros((0, 5))).shape == (0,)
+
+
+@pytest.mark.parametrize("magnitude", [1.0, 1e4, 1e8, 1e12])
+@pytest.mark.parametrize(
+    "make", [lambda: f.SortedL1Ball(np.array([2.0, 1.1, 1.0, 0.4, 0.1])), lambda: f.BoundedCumulativeSums(0.6)]
+)
+def test_the_projection_of_a_far_point_is_in_the_set_by_its_own_value(make: Callable[[], Any], magnitude: float) -> None:
+    """x - prox(x) alone is off by epsilon |x|, far outside a set of size 1."""
+    ball, random = make(), np.random.default_rng(0)
+    for _ in range(20):
+        x = magnitude * random.standard_normal(5)
+        p = ball.prox(x)
+        assert ball(p) == 0
+        vertex = ball.prox(random.standard_normal(5))  # <x - p, q - p> <= 0 for every q of the set, up to epsilon |x|
+        assert np.dot(x - p, vertex - p) <= 1e-13 * magnitude

@@ -12,7 +12,7 @@ from monops import arrays, autodiff
 from monops.arrays import Array
 from monops.constants import Known
 from monops.errors import DataError, ShapeError
-from monops.functions.feasibility import DataDerivative, row_slack, zero_or_infinity
+from monops.functions.feasibility import DataDerivative, projection_by_moreau, row_slack, zero_or_infinity
 from monops.functions.function import Function, check_prox
 from monops.functions.sample import Sample
 from monops.functions.separable import shape_of
@@ -206,7 +206,7 @@ class SortedL1Ball(Function):
 
     def prox(self, x: Array, step: float = 1.0) -> Array:
         check_prox(self, x, step)
-        return x - SortedL1(self.weights, batch_ndim=self.batch_ndim).prox(x, 1.0)
+        return projection_by_moreau(x, self.conjugate().prox, self)
 
     def conjugate(self) -> Function:
         return SortedL1(self.weights, batch_ndim=self.batch_ndim)

@@ -10,6 +10,7 @@ import numpy as np
 from monops import arrays, autodiff
 from monops.arrays import Array
 from monops.errors import ShapeError
+from monops.functions.feasibility import projection_by_moreau
 from monops.functions.function import Function, Zero, check_prox
 from monops.functions.hosted import self_adjoint
 from monops.functions.sample import Sample
@@ -169,7 +170,7 @@ class BoundedCumulativeSums(Function):
 
     def prox(self, x: Array, step: float = 1.0) -> Array:
         check_prox(self, x, step)
-        return x - self.conjugate().prox(x, 1.0)
+        return projection_by_moreau(x, self.conjugate().prox, self)
 
     def conjugate(self) -> Function:
         return TotalVariation1D(self.bound, batch_ndim=self.batch_ndim)
