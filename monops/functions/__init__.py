@@ -1,5 +1,10 @@
 """Closed convex functions, and nonconvex ones marked so: value, prox, gradient, conjugate, derivatives, constants.
 
+One folder a family: ``norms``, ``losses`` (least squares, hinge, logistic, Poisson, robust ones), ``entropies`` (with barriers
+and powers), ``divergences`` (with perspectives), ``activations``, ``sets``, ``cones``, ``epigraphs``, ``spectral`` (of singular
+values and eigenvalues), ``variation`` (total variation of signals, images, trees and graphs), ``nonconvex``, and ``calculus``
+(conjugates, envelopes, compositions, sums).
+
 Each module lists its public names in ``__all__``; they are gathered here, so that a new function touches one file.
 """
 
