@@ -103,8 +103,7 @@ class _Between:
 
     def _project_one(self, x: Any) -> Any:
         """The same for one vector on NumPy, with numbers in the place of arrays of rows."""
-        inner_rows(self.direction, x, 0)  # refuses another shape
-        level, square = float(self.direction @ x), float(self.square)
+        level, square = float(inner_rows(self.direction, x, 0)), float(self.square)
         lower = -math.inf if self.lower is None else float(self.lower)
         target = max(level, lower) if self.upper is None else min(max(level, lower), float(self.upper))
         if level == target:
