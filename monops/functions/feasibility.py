@@ -23,6 +23,8 @@ def holds_somewhere(condition: Any) -> bool:
 def check_bounds(owner: str, lower: Any, upper: Any) -> None:
     """Raise DataError unless lower <= upper, entry by entry, with numbers between them."""
     for name, bound in (("lower", lower), ("upper", upper)):
+        if not isinstance(bound, (int, float, np.generic)) and not arrays.is_array(bound):
+            raise DataError(f"{owner}: {name}={bound!r} must be a number or an array")
         if holds_somewhere(bound != bound):
             raise DataError(f"{owner}: {name} is NaN: use -inf or inf for no bound")
     if holds_somewhere(lower > upper):

@@ -15,39 +15,11 @@ import numpy as np
 from monops import arrays, autodiff, constants
 from monops.arrays import Array
 from monops.constants import Constants, Known
-from monops.errors import BackendError, CapabilityError, DataError, ShapeError
+from monops.errors import BackendError, CapabilityError, DataError
+from monops.functions.arguments import check_direction, check_prox
 from monops.functions.sample import Sample
 from monops.linear import Diagonal, LinearMap, as_linear_map
 from monops.problem import Inclusion, Summand, Term
-
-
-def check_prox(f: Function, x: Array, step: Any) -> None:
-    """Raise unless a prox can be taken at x with this step.
-
-    DataError for a step that is not a positive finite number, nor an array that may stand for one (several steps at once are
-    for separable functions), and for a complex x where f is of real points; BackendError for an x that is no array or holds
-    integers (a library would round the answer to integers); ShapeError for fewer axes than ``batch_ndim``.
-    """
-    if isinstance(step, (int, float, np.generic)):
-        if not 0 < float(step) < math.inf:
-            raise DataError(f"step={step!r} must be a finite number > 0: the prox minimises f(y) + |y - x|^2/(2 step)")
-    elif not arrays.is_array(step):
-        raise DataError(f"step={step!r} must be a finite number > 0")
-    elif step.ndim > 0 and not f.takes_many_steps:
-        raise DataError(
-            f"{type(f).__name__} couples entries: step must be one number, got an array of shape {tuple(step.shape)}"
-        )
-    if type(x) is np.ndarray and x.dtype.kind == "f":
-        if 0 <= f.batch_ndim <= x.ndim:
-            return
-        raise ShapeError(f"{type(f).__name__} has batch_ndim={f.batch_ndim}, but x has {x.ndim} axes")
-    for leaf in arrays.leaves(x):
-        arrays.check_floating(f"the argument of {type(f).__name__}.prox", leaf)
-        if arrays.namespace(leaf).isdtype(leaf.dtype, "complex floating") and not f.takes_complex:
-            raise DataError(
-                f"{type(f).__name__} is a function of real points, but x is {leaf.dtype}: take the real and the imaginary "
-                "part as two points"
-            )
 
 
 @functools.cache
@@ -203,6 +175,8 @@ class Function(Summand):
         ``prox_parameter_derivatives``. The second term is the resolvent identity prox_a(x) = prox_b(b/a x + (1 - b/a)
         prox_a(x)), differentiated at a = b (Bauschke and Combettes 2017, Prop. 23.31).
         """
+        if dx is not None:
+            check_direction("dx", dx, x)
         jacobian = self.prox_derivative(x, step)
         total = 0.0 * x if dx is None else jacobian.apply(dx)
         if dstep is not None:
@@ -222,6 +196,7 @@ class Function(Summand):
         """Gradients of <cotangent, prox(x, step)> with respect to x, to the step and to every parameter: the adjoint of
         ``prox_jvp``.
         """
+        check_direction("cotangent", cotangent, x)
         back = self.prox_derivative(x, step).adjoint(cotangent)
         in_step = -arrays.inner((x - self.prox(x, step)) / step, back)
         maps = self.prox_parameter_derivatives(x, step)

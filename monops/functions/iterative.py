@@ -10,7 +10,8 @@ from typing import Any, ClassVar, NamedTuple
 from monops import arrays, autodiff
 from monops.arrays import Array
 from monops.errors import InexactProxWarning
-from monops.functions.function import Function, check_prox
+from monops.functions.arguments import check_prox
+from monops.functions.function import Function
 
 DEFAULT_TOLERANCE = 1e-6
 

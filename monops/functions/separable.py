@@ -5,14 +5,16 @@ from __future__ import annotations
 import dataclasses
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from monops import arrays, autodiff
 from monops.arrays import Array
-from monops.errors import CapabilityError
-from monops.functions.function import Function, check_prox
+from monops.errors import BackendError, CapabilityError, ShapeError
+from monops.functions.arguments import check_prox
+from monops.functions.function import Function
 from monops.functions.roots import increasing_root
 from monops.linear import BroadcastMap, Diagonal, LinearMap
 
@@ -105,11 +107,31 @@ class Separable(Function):
 
         return Box(*self.interval, batch_ndim=self.batch_ndim)
 
+    @cached_property
+    def _data(self) -> tuple[tuple[str, Array], ...]:
+        return tuple((name, data) for name, data in self.named_arrays() if data.ndim > 0)
+
+    def _check_data(self, x: Array) -> None:
+        """Raise unless the data arrays are of the library of x and broadcast against it without making it larger."""
+        for name, data in self._data:
+            if arrays.namespace(data) is not arrays.namespace(x):
+                raise BackendError(
+                    f"{name} is an array of {arrays.library(data)}, but x is one of {arrays.library(x)}: convert one of them"
+                )
+            missing = x.ndim - data.ndim
+            if missing < 0 or any(n not in (1, m) for n, m in zip(data.shape, x.shape[missing:], strict=True)):
+                raise ShapeError(
+                    f"{name} has shape {tuple(data.shape)}, which does not broadcast against x of shape {tuple(x.shape)}: "
+                    "give one number, or one for each entry of a point"
+                )
+
     def __call__(self, x: Array) -> Array:
+        self._check_data(x)
         return arrays.row_sum(self.entry_value(x), self.batch_ndim)
 
     def prox(self, x: Array, step: float = 1.0) -> Array:
         check_prox(self, x, step)
+        self._check_data(x)
         if not self.solves_for_prox:
             return self.entry_prox(x, step)
         if type(x) is np.ndarray and isinstance(step, (int, float)):

@@ -35,6 +35,17 @@ X = np.array([1.0, -2.0])
         (lambda: f.Scaling(f.L1Norm(), -1.0), "not convex"),
         (lambda: f.L2Norm(batch_ndim=5).prox(X), "batch_ndim=5"),
         (lambda: f.L2Norm(batch_ndim=-1).prox(X), "batch_ndim=-1"),
+        (lambda: f.L1Norm(np.ones(3)).prox(X), r"L1Norm.weight has shape \(3,\).* x of shape \(2,\)"),
+        (lambda: f.L1Norm(np.ones(3)).prox(X[:1]), "which does not broadcast"),  # NumPy would enlarge x to the weights
+        (lambda: f.Box(np.zeros(3), 1.0)(X), "Box.lower has shape"),
+        (lambda: f.LogisticLoss(np.ones(3)).prox(X), "LogisticLoss.labels has shape"),
+        (lambda: f.HalfSpace(np.ones(3), 1.0).prox(X), "a has shape"),
+        (lambda: f.Hyperplane(np.ones(3), 1.0).prox(X), "a has shape"),
+        (lambda: f.LeastSquares(np.ones((4, 3)), np.ones(4)).prox(X), "A takes points of shape"),
+        (lambda: f.L1Norm().prox_vjp(X, np.ones(3)), "cotangent must have the shape of x"),
+        (lambda: f.L1Norm().prox_jvp(X, dx=np.ones(3)), "dx must have the shape of x"),
+        (lambda: f.Box("a", 1.0), "must be a number or an array"),
+        (lambda: f.HalfSpace(X, "1"), "must be a finite number"),
     ],
 )
 def test_refused_in_a_sentence(call: Callable[[], Any], words: str) -> None:
@@ -84,3 +95,11 @@ def test_the_projection_of_a_far_point_is_in_the_set_by_its_own_value(make: Call
         assert ball(p) == 0
         vertex = ball.prox(random.standard_normal(5))  # <x - p, q - p> <= 0 for every q of the set, up to epsilon |x|
         assert np.dot(x - p, vertex - p) <= 1e-13 * magnitude
+
+
+def test_two_libraries_in_one_prox_are_refused() -> None:
+    torch = pytest.importorskip("torch", reason="torch is not installed")
+    with pytest.raises(errors.BackendError, match=r"L1Norm\.weight is an array of numpy, but x is one of torch"):
+        f.L1Norm(np.ones(2)).prox(torch.ones(2))
+    with pytest.raises(errors.BackendError, match="cotangent is an array of torch, but x is one of numpy"):
+        f.Simplex().prox_vjp(X, torch.ones(2))

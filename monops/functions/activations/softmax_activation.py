@@ -14,8 +14,9 @@ from monops.arrays import Array
 from monops.constants import Constants
 from monops.errors import CapabilityError
 from monops.functions.activations.activations import entropy
+from monops.functions.arguments import check_prox
 from monops.functions.equations import wright_omega
-from monops.functions.function import Function, check_prox
+from monops.functions.function import Function
 from monops.functions.roots import increasing_root
 from monops.functions.sample import Sample
 from monops.functions.separable import shape_of

@@ -10,7 +10,8 @@ from monops import constants
 from monops.arrays import Array, Blocks
 from monops.constants import Constants, Known
 from monops.errors import DataError, ShapeError
-from monops.functions.function import Function, Zero, check_prox
+from monops.functions.arguments import check_prox
+from monops.functions.function import Function, Zero
 from monops.functions.sample import Sample
 from monops.linear import BlockDiagonal, LinearMap
 

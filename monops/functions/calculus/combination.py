@@ -11,9 +11,10 @@ from monops import arrays, constants
 from monops.arrays import Array
 from monops.constants import Constants, Known
 from monops.errors import CapabilityError, DataError
+from monops.functions.arguments import check_prox
 from monops.functions.calculus.scaling import ScaledSeparable, Scaling
 from monops.functions.feasibility import holds_somewhere
-from monops.functions.function import Function, Zero, check_prox
+from monops.functions.function import Function, Zero
 from monops.functions.norms.groups import GroupL2, SparseGroup
 from monops.functions.norms.norms import CubedL2, L1Norm, L1PlusL2, L2Norm
 from monops.functions.norms.order import Max

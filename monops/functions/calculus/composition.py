@@ -12,7 +12,8 @@ from monops import arrays, autodiff, constants
 from monops.arrays import Array
 from monops.constants import Constants, Known
 from monops.errors import CapabilityError, DataError
-from monops.functions.function import Function, Zero, check_prox
+from monops.functions.arguments import check_prox
+from monops.functions.function import Function, Zero
 from monops.functions.sample import Sample
 from monops.functions.separable import Separable, shape_of
 from monops.functions.wrapper import Wrapper, renamed, scaled_known

@@ -10,8 +10,9 @@ from typing import final
 from monops import arrays, autodiff
 from monops.arrays import Array
 from monops.errors import ShapeError
+from monops.functions.arguments import check_prox
 from monops.functions.feasibility import nonzero, row_norm, zero_or_infinity
-from monops.functions.function import Function, check_prox
+from monops.functions.function import Function
 from monops.functions.sample import Sample
 from monops.functions.separable import shape_of
 from monops.linear import LinearMap, SelfAdjointMap

@@ -8,10 +8,11 @@ from typing import final
 from monops import arrays, autodiff
 from monops.arrays import Array
 from monops.errors import DataError
+from monops.functions.arguments import check_prox
 from monops.functions.calculus.duality import complement
 from monops.functions.cones.cones import Cone, RotatedSecondOrderCone, SecondOrderCone
 from monops.functions.feasibility import nonzero, row_norm, zero_or_infinity
-from monops.functions.function import Function, check_prox
+from monops.functions.function import Function
 from monops.functions.iterative import Iterative
 from monops.functions.sample import Sample
 from monops.functions.wrapper import Wrapper, renamed

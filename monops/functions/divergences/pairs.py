@@ -19,7 +19,8 @@ from monops import arrays, autodiff
 from monops.arrays import Array, Blocks
 from monops.constants import Known
 from monops.errors import ShapeError
-from monops.functions.function import Function, check_prox
+from monops.functions.arguments import check_prox
+from monops.functions.function import Function
 from monops.functions.roots import increasing_root
 from monops.functions.separable import BLOCK
 from monops.linear import BroadcastMap, LinearMap, Stack

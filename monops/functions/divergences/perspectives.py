@@ -15,11 +15,12 @@ from monops import arrays, autodiff
 from monops.arrays import Array, Blocks
 from monops.constants import Constants
 from monops.errors import CapabilityError, ShapeError
+from monops.functions.arguments import check_prox
 from monops.functions.divergences.pairs import split_pair, whole_rows
 from monops.functions.epigraphs.entry_epigraphs import EpigraphSquare
 from monops.functions.epigraphs.epigraphs import Epigraph, check_has_value_and_prox, graph_map, project
 from monops.functions.epigraphs.norm_epigraphs import EpigraphL2
-from monops.functions.function import Function, check_prox
+from monops.functions.function import Function
 from monops.functions.norms.norms import L1Norm
 from monops.functions.norms.squares import SquaredL2
 from monops.functions.sample import Sample

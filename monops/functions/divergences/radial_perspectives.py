@@ -9,12 +9,13 @@ from typing import Any, NamedTuple, final
 from monops import arrays, autodiff
 from monops.arrays import Array, Blocks
 from monops.errors import DataError
+from monops.functions.arguments import check_prox
 from monops.functions.calculus.blocks import SeparableSum
 from monops.functions.divergences.pairs import keep_nan, quadratic_multiplier, rank_one_derivative, split_pair, whole_rows
 from monops.functions.divergences.perspectives import ReflectedSecond
 from monops.functions.epigraphs.entry_epigraphs import EpigraphSquare
 from monops.functions.epigraphs.epigraphs import Epigraph
-from monops.functions.function import Function, Zero, check_prox
+from monops.functions.function import Function, Zero
 from monops.functions.norms.squares import SquaredL2
 from monops.functions.sample import Sample
 from monops.functions.sets.sets import NonNegative

@@ -12,9 +12,10 @@ import numpy as np
 from monops import arrays, autodiff
 from monops.arrays import Array
 from monops.constants import Constants, Known
+from monops.functions.arguments import check_prox
 from monops.functions.equations import log, wright_omega, x_log_x
 from monops.functions.feasibility import row_axes, row_slack, zero_or_infinity
-from monops.functions.function import Function, check_prox
+from monops.functions.function import Function
 from monops.functions.sample import Sample
 from monops.linear import LinearMap
 from monops.linear.jacobian import DiagonalPlusRankOne

@@ -12,8 +12,9 @@ import numpy as np
 from monops import arrays, autodiff
 from monops.arrays import Array, Blocks
 from monops.errors import CapabilityError
+from monops.functions.arguments import check_prox
 from monops.functions.divergences.pairs import PairwiseMap, graph_derivative, keep_nan, root, split_pair, whole_rows
-from monops.functions.function import Function, check_prox
+from monops.functions.function import Function
 from monops.functions.norms.norms import L1Norm
 from monops.functions.norms.squares import SquaredL2
 from monops.functions.sample import Sample

@@ -8,8 +8,9 @@ from typing import final
 
 from monops import arrays, autodiff
 from monops.arrays import Array, Blocks
+from monops.functions.arguments import check_prox
 from monops.functions.divergences.pairs import split_pair, waterline, whole_rows
-from monops.functions.function import Function, check_prox
+from monops.functions.function import Function
 from monops.functions.sample import Sample
 from monops.linear import LinearMap
 

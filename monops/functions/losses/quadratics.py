@@ -13,7 +13,8 @@ from monops import arrays, autodiff
 from monops.arrays import Array
 from monops.constants import Constants
 from monops.errors import DataError, ShapeError
-from monops.functions.function import Function, check_prox
+from monops.functions.arguments import check_prox
+from monops.functions.function import Function
 from monops.functions.iterative import CertifiedProx, Iterative
 from monops.functions.sample import Sample
 from monops.functions.separable import shape_of
@@ -130,6 +131,10 @@ class LeastSquares(Function):
         check_prox(self, x, step)
         if not self.has_prox:
             return super().prox(x, step)  # refuses, naming the way out
+        if not isinstance(x, arrays.Blocks) and tuple(x.shape[x.ndim - len(self.input_shape) :]) != tuple(self.input_shape):
+            raise ShapeError(
+                f"LeastSquares: A takes points of shape {tuple(self.input_shape)}, but x has shape {tuple(x.shape)}"
+            )
         return self.A.regularized_inverse(x + step * self._target, step)
 
     def prox_derivative(self, x: Array, step: float = 1.0) -> LinearMap:

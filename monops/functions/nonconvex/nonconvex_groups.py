@@ -12,7 +12,8 @@ from monops import arrays, autodiff
 from monops.arrays import Array
 from monops.constants import Constants
 from monops.errors import DataError
-from monops.functions.function import Function, check_prox
+from monops.functions.arguments import check_prox
+from monops.functions.function import Function
 from monops.functions.nonconvex.nonconvex import check_positive
 from monops.functions.nonconvex.nonconvex_sets import Nonconvex, rows_of
 from monops.functions.sample import Sample

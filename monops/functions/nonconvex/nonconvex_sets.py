@@ -14,7 +14,8 @@ from monops import arrays, autodiff
 from monops.arrays import Array
 from monops.constants import Constants
 from monops.errors import CapabilityError, DataError
-from monops.functions.function import Function, check_prox
+from monops.functions.arguments import check_prox
+from monops.functions.function import Function
 from monops.functions.nonconvex.nonconvex import check_positive
 from monops.functions.sample import Sample
 from monops.functions.separable import Separable, shape_of

@@ -11,8 +11,9 @@ import numpy as np
 from monops import arrays, autodiff
 from monops.arrays import Array
 from monops.errors import DataError
+from monops.functions.arguments import check_prox
 from monops.functions.feasibility import entry_slack, row_slack, zero_or_infinity
-from monops.functions.function import Function, check_prox
+from monops.functions.function import Function
 from monops.functions.sample import Sample
 from monops.functions.sets.box_multiplier import section_projection
 from monops.functions.sets.box_sections import HyperplaneBox

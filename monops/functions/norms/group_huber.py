@@ -11,8 +11,9 @@ from monops import arrays
 from monops.arrays import Array
 from monops.constants import Constants
 from monops.errors import DataError
+from monops.functions.arguments import check_prox
 from monops.functions.feasibility import nonzero
-from monops.functions.function import Function, check_prox
+from monops.functions.function import Function
 from monops.functions.norms.groups import Axis, group_axes, group_size
 from monops.functions.sample import Sample
 from monops.functions.weights import check_weight, weighted

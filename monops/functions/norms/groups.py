@@ -13,8 +13,9 @@ import numpy as np
 
 from monops import arrays, autodiff
 from monops.arrays import Array
+from monops.functions.arguments import check_prox
 from monops.functions.feasibility import entry_slack, nonzero, zero_or_infinity
-from monops.functions.function import Function, Zero, check_prox
+from monops.functions.function import Function, Zero
 from monops.functions.norms.shrinkage import Shrinkage
 from monops.functions.sample import Sample
 from monops.functions.separable import shape_of

@@ -12,8 +12,9 @@ import numpy as np
 
 from monops import arrays, autodiff
 from monops.arrays import Array
+from monops.functions.arguments import check_prox
 from monops.functions.feasibility import nonzero
-from monops.functions.function import Function, Zero, check_prox
+from monops.functions.function import Function, Zero
 from monops.functions.iterative import DEFAULT_TOLERANCE, CertifiedProx, Iterative
 from monops.functions.norms.group_layers import Layer, LayerOn, as_groups, colours, nesting
 from monops.functions.sample import Sample

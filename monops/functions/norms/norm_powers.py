@@ -11,8 +11,9 @@ import numpy as np
 from monops import arrays, autodiff
 from monops.arrays import Array
 from monops.errors import DataError
+from monops.functions.arguments import check_prox
 from monops.functions.feasibility import nonzero, row_axes, row_norm
-from monops.functions.function import Function, Zero, check_prox
+from monops.functions.function import Function, Zero
 from monops.functions.norms.shrinkage import row_size
 from monops.functions.sample import Sample
 from monops.functions.sets.simplices import MAXIMUM_PASSES, row_total

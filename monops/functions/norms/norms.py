@@ -10,8 +10,9 @@ import numpy as np
 from monops import arrays, autodiff
 from monops.arrays import Array
 from monops.constants import Known
+from monops.functions.arguments import check_prox
 from monops.functions.feasibility import nonzero, row_axes, row_norm
-from monops.functions.function import Function, Zero, check_prox
+from monops.functions.function import Function, Zero
 from monops.functions.norms.norm_powers import CubedL2 as CubedL2  # importable from here, too
 from monops.functions.norms.shrinkage import Shrinkage, row_size
 from monops.functions.sample import Sample

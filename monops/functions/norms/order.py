@@ -10,8 +10,9 @@ from monops import arrays, autodiff
 from monops.arrays import Array
 from monops.constants import Known
 from monops.errors import DataError
+from monops.functions.arguments import check_prox
 from monops.functions.feasibility import row_axes
-from monops.functions.function import Function, check_prox
+from monops.functions.function import Function
 from monops.functions.norms.capped_simplex import CappedSimplex, capped_projection, row_of_ones
 from monops.functions.sample import Sample
 from monops.functions.separable import shape_of

@@ -12,8 +12,9 @@ from monops import arrays, autodiff
 from monops.arrays import Array
 from monops.constants import Known
 from monops.errors import DataError, ShapeError
+from monops.functions.arguments import check_prox
 from monops.functions.feasibility import DataDerivative, projection_by_moreau, row_slack, zero_or_infinity
-from monops.functions.function import Function, check_prox
+from monops.functions.function import Function
 from monops.functions.sample import Sample
 from monops.functions.separable import shape_of
 from monops.functions.sets.monotone import isotonic, pool_means

@@ -13,8 +13,9 @@ import scipy.sparse.linalg
 from monops import arrays, autodiff
 from monops.arrays import Array, Blocks
 from monops.errors import BackendError, CapabilityError, DataError, ShapeError
+from monops.functions.arguments import check_prox
 from monops.functions.feasibility import DataDerivative, row_slack, zero_or_infinity
-from monops.functions.function import Function, check_prox
+from monops.functions.function import Function
 from monops.functions.sample import Sample
 from monops.functions.separable import shape_of
 from monops.linear import LinearMap, Matrix, SparseMatrix, as_linear_map

@@ -11,6 +11,7 @@ import numpy as np
 from monops import arrays, autodiff
 from monops.arrays import Array
 from monops.errors import DataError
+from monops.functions.arguments import check_prox
 from monops.functions.feasibility import (
     DataDerivative,
     as_text,
@@ -20,7 +21,7 @@ from monops.functions.feasibility import (
     row_slack,
     zero_or_infinity,
 )
-from monops.functions.function import Function, check_prox
+from monops.functions.function import Function
 from monops.functions.sample import Sample
 from monops.functions.separable import shape_of
 from monops.functions.sets.box_multiplier import section_projection

@@ -11,8 +11,9 @@ import scipy.optimize
 from monops import arrays, autodiff
 from monops.arrays import Array
 from monops.errors import ShapeError
+from monops.functions.arguments import check_prox
 from monops.functions.feasibility import row_slack, zero_or_infinity
-from monops.functions.function import Function, check_prox
+from monops.functions.function import Function
 from monops.functions.sample import Sample
 from monops.linear import LinearMap
 from monops.linear.jacobian import SelfAdjointMap

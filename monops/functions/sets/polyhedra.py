@@ -12,6 +12,7 @@ import numpy as np
 from monops import arrays, autodiff
 from monops.arrays import Array
 from monops.errors import DataError, ShapeError
+from monops.functions.arguments import check_prox
 from monops.functions.feasibility import (
     DataDerivative,
     as_text,
@@ -21,7 +22,7 @@ from monops.functions.feasibility import (
     row_slack,
     zero_or_infinity,
 )
-from monops.functions.function import Function, check_prox
+from monops.functions.function import Function
 from monops.functions.sample import Sample
 from monops.functions.separable import shape_of
 from monops.linear import BroadcastMap, LinearMap
@@ -48,13 +49,15 @@ def check_level(owner: str, b: Any) -> None:
     """Raise DataError unless the level b is a finite number."""
     if arrays.is_array(b) and b.ndim > 0:
         raise ShapeError(f"{owner}: b has shape {tuple(b.shape)}: it is one number for all rows")
+    if not isinstance(b, (int, float, np.generic)) and not arrays.is_array(b):
+        raise DataError(f"{owner}: b={b!r} must be a finite number")
     if not -math.inf < b < math.inf:
         raise DataError(f"{owner}: b={b!r} must be a finite number")
 
 
 def inner_rows(a: Array, x: Array, batch_ndim: int) -> Array:
     """<a, x> of every row, with a of the shape of one point."""
-    if x.ndim - batch_ndim != a.ndim:
+    if x.shape[batch_ndim:] != a.shape:
         raise ShapeError(f"a has shape {tuple(a.shape)}, but a point has shape {tuple(x.shape[batch_ndim:])}")
     return x @ a if a.ndim == 1 else arrays.row_sum(a * x, batch_ndim)
 

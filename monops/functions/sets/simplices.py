@@ -9,8 +9,9 @@ import numpy as np
 
 from monops import arrays, autodiff
 from monops.arrays import Array
+from monops.functions.arguments import check_prox
 from monops.functions.feasibility import DataDerivative, as_text, check_radius, nonzero, row_axes, row_slack, zero_or_infinity
-from monops.functions.function import Function, check_prox
+from monops.functions.function import Function
 from monops.functions.sample import Sample
 from monops.functions.separable import shape_of
 from monops.linear import BroadcastMap, LinearMap

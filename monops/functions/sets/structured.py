@@ -10,7 +10,8 @@ import numpy as np
 from monops import arrays
 from monops.arrays import Array
 from monops.errors import ShapeError
-from monops.functions.function import Function, check_prox
+from monops.functions.arguments import check_prox
+from monops.functions.function import Function
 from monops.functions.sample import Sample
 from monops.functions.separable import shape_of
 from monops.linear import LinearMap, SelfAdjointMap

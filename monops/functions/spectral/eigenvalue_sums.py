@@ -11,10 +11,11 @@ from monops import arrays, autodiff
 from monops.arrays import Array
 from monops.constants import Constants
 from monops.errors import DataError
+from monops.functions.arguments import check_prox
 from monops.functions.entropies.barriers import LogBarrier
 from monops.functions.entropies.entropies import NegativeEntropy
 from monops.functions.entropies.powers import InversePower
-from monops.functions.function import Function, check_prox
+from monops.functions.function import Function
 from monops.functions.norms.order import Max, SumLargest
 from monops.functions.sample import Sample
 from monops.functions.spectral.eigenvalues import OfEigenvalues, check_positive, symmetric

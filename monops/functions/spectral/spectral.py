@@ -11,8 +11,9 @@ import scipy.linalg
 from monops import arrays
 from monops.arrays import Array
 from monops.errors import DataError
+from monops.functions.arguments import check_prox
 from monops.functions.feasibility import check_radius
-from monops.functions.function import Function, check_prox
+from monops.functions.function import Function
 from monops.functions.norms.norms import L1Norm, L2Norm, LInfNorm
 from monops.functions.sample import Sample
 from monops.functions.sets.balls import L1Ball, LInfBall

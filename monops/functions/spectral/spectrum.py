@@ -17,9 +17,10 @@ from monops import arrays, autodiff
 from monops.arrays import Array
 from monops.constants import Constants
 from monops.errors import CapabilityError, ShapeError
+from monops.functions.arguments import check_prox
 from monops.functions.calculus.duality import Conjugate
 from monops.functions.feasibility import DataDerivative
-from monops.functions.function import Function, Zero, check_prox
+from monops.functions.function import Function, Zero
 from monops.functions.separable import Separable
 from monops.linear import Diagonal, DiagonalPlusRankOne, LinearMap, SelfAdjointMap
 

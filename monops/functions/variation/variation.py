@@ -10,8 +10,9 @@ import numpy as np
 from monops import arrays, autodiff
 from monops.arrays import Array
 from monops.errors import ShapeError
+from monops.functions.arguments import check_prox
 from monops.functions.feasibility import projection_by_moreau
-from monops.functions.function import Function, Zero, check_prox
+from monops.functions.function import Function, Zero
 from monops.functions.hosted import self_adjoint
 from monops.functions.sample import Sample
 from monops.functions.separable import shape_of
