@@ -106,16 +106,17 @@ class Blocks(tuple[Any, ...]):
 
 
 def leaves(point: Array) -> list[Array]:
-    """All arrays of a point, in order."""
-    if isinstance(point, Blocks):
+    """All arrays of a point, or of a state, in order."""
+    if isinstance(point, tuple):
         return [leaf for block in point for leaf in leaves(block)]
     return [point]
 
 
 def tree_map(function: Callable[..., Array], point: Array, *others: Array) -> Array:
     """Apply ``function`` leaf by leaf to points of the same structure."""
-    if isinstance(point, Blocks):
-        return Blocks([tree_map(function, *parts) for parts in zip(point, *others, strict=True)])
+    if isinstance(point, tuple):
+        parts = [tree_map(function, *part) for part in zip(point, *others, strict=True)]
+        return type(point)(*parts) if hasattr(point, "_fields") else type(point)(parts)
     return function(point, *others)
 
 
@@ -200,9 +201,11 @@ def maximum(x: Array, bound: float) -> Array:
 
 
 def select_rows(rows: Array, x: Array, y: Array) -> Array:
-    """Rows of ``x`` where the Boolean batch array ``rows`` holds, else rows of ``y``; leaf by leaf."""
+    """Rows of ``x`` where the Boolean batch array ``rows`` holds, else rows of ``y``; leaf by leaf (numbers: of ``y``)."""
 
     def select(a: Array, b: Array) -> Array:
+        if isinstance(b, (int, float)) or b is None:
+            return b
         xp = namespace(a)
         return xp.where(xp.reshape(rows, rows.shape + (1,) * (a.ndim - rows.ndim)), a, b)
 

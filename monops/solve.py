@@ -312,13 +312,13 @@ def _iterate(
             state = chunk(state) if steps == check_every else arrays.repeat(one, steps)(state)
             iteration += steps
             if frozen is not None:
-                state = _select(frozen, held, state, batch_ndim)
+                state = arrays.select_rows(frozen, held, state)
             residual = arrays.norm(algorithm.certificate(terms, state), batch_ndim)
         host = np.asarray(arrays.to_numpy(residual) if arrays.is_array(residual) else residual, dtype=np.float64)
         ended, bad = monitor.update(iteration, host)
         if bad:
             broken = monitor.status == Status.NON_FINITE
-            state = _select(arrays.from_numpy(broken, residual, bool), last, state, batch_ndim) if batch_ndim else last
+            state = arrays.select_rows(arrays.from_numpy(broken, residual, bool), last, state) if batch_ndim else last
         report(iteration, float(np.max(monitor.residual)))
         if callback is not None and callback(Check(iteration, monitor.public(host), algorithm.solution(terms, state).x)):
             monitor.stopped = True
@@ -327,15 +327,6 @@ def _iterate(
         if ended:
             frozen, held = arrays.from_numpy(~monitor.running, residual, bool), state
     return state
-
-
-def _select(rows: Array, held: Any, state: Any, batch_ndim: int) -> Any:
-    """The state with the given rows taken from ``held``."""
-
-    def leaf(a: Array, b: Array) -> Array:
-        return arrays.select_rows(rows, a, b)
-
-    return type(state)(*(leaf(a, b) for a, b in zip(held, state, strict=True)))
 
 
 def _result(

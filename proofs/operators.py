@@ -8,7 +8,7 @@ import numpy as np
 import sympy
 
 import monops
-from monops.algorithms.forward_backward import forward_contraction
+from monops.algorithms.cocoercive.forward_backward import forward_contraction
 from monops.algorithms.reflected import cayley_contraction
 from monops.constants import Constants, resolvent
 from proofs.generators import (
@@ -146,7 +146,7 @@ OP09 = Theorem(
     "A mu-strongly monotone, L-Lipschitz => |(I - step A)x - (I - step A)y|^2 <= (1 - 2 step mu + step^2 L^2) |x - y|^2",
     "Ryu and Boyd (2016), A primer on monotone operator methods",
     ("A is mu-strongly monotone", "A is L-Lipschitz"),
-    ("Affine.forward", "algorithms.forward_backward.forward_contraction"),
+    ("Affine.forward", "algorithms.cocoercive.forward_backward.forward_contraction"),
     op09_sample,
     op09_extremal,
     (

@@ -11,8 +11,8 @@ import pytest
 import monops
 from monops import arrays
 from monops.algorithms import assess, methods
-from monops.algorithms.forward_backward import forward_contraction
-from monops.algorithms.forward_backward_forward import guarantee as forward_backward_forward_guarantee
+from monops.algorithms.cocoercive.forward_backward import forward_contraction
+from monops.algorithms.lipschitz.forward_backward_forward import guarantee as forward_backward_forward_guarantee
 from monops.algorithms.reflected import cayley_contraction
 from monops.constants import Constants
 from monops.solve import as_inclusion
@@ -176,7 +176,8 @@ def test_printed_intervals_are_the_code() -> None:
         }
         free = Constants(strong_monotonicity=0.0)
         function = Constants(strong_monotonicity=mu, lipschitz=mu * spread, cyclic=True)
-        from monops.algorithms import accelerated_forward_backward, chambolle_pock, davis_yin, forward_backward
+        from monops.algorithms.cocoercive import accelerated_forward_backward, davis_yin, forward_backward
+        from monops.algorithms.primal_dual import chambolle_pock
 
         guarantees = (
             (forward_backward.guarantee(free, constants), names),
@@ -278,7 +279,7 @@ def test_forward_backward_forward_factor_is_a_symbolic_identity() -> None:
 
 def test_davis_yin_factor_is_attained_or_respected_by_matrices() -> None:
     """B = L i, C = mu I (beta = 1/mu), A = 0 and rotations: one step never shrinks less than claimed."""
-    from monops.algorithms.davis_yin import guarantee
+    from monops.algorithms.cocoercive.davis_yin import guarantee
 
     generator = np.random.default_rng(0)
     for _ in range(200):

@@ -1,54 +1,33 @@
-"""Splitting methods, one a file; ``assess`` asks each of them whether its theorem covers a problem."""
+"""Splitting methods, one a file, a folder a family; ``assess`` asks each whether its theorem covers a problem."""
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Any, NamedTuple
 
-from monops.algorithms.accelerated_forward_backward import AcceleratedForwardBackward
+from monops.algorithms import cocoercive, lipschitz, primal_dual, resolvents
 from monops.algorithms.algorithm import Algorithm, Solution
-from monops.algorithms.chambolle_pock import ChambollePock
-from monops.algorithms.davis_yin import DavisYin
-from monops.algorithms.douglas_rachford import DouglasRachford
-from monops.algorithms.forward_backward import ForwardBackward
-from monops.algorithms.forward_backward_forward import ForwardBackwardForward
-from monops.algorithms.peaceman_rachford import PeacemanRachford
-from monops.algorithms.proximal_point import ProximalPoint
+from monops.algorithms.cocoercive import *  # noqa: F403
+from monops.algorithms.lipschitz import *  # noqa: F403
+from monops.algorithms.primal_dual import *  # noqa: F403
+from monops.algorithms.resolvents import *  # noqa: F403
 from monops.errors import NotApplicableError
 from monops.problem import Inclusion
 
-__all__ = [
-    "AcceleratedForwardBackward",
-    "Algorithm",
-    "Assessment",
-    "ChambollePock",
-    "DavisYin",
-    "DouglasRachford",
-    "ForwardBackward",
-    "ForwardBackwardForward",
-    "PeacemanRachford",
-    "ProximalPoint",
-    "Solution",
-    "assess",
-    "methods",
-]
+FAMILIES = (cocoercive, lipschitz, resolvents, primal_dual)
 
-# Iterations to a millionth of the start, for ranking where no linear rate is proven: from runs on the test problems.
-TYPICAL_ITERATIONS: dict[type[Algorithm], float] = {
-    ProximalPoint: 100,
-    AcceleratedForwardBackward: 500,
-    DouglasRachford: 1000,
-    PeacemanRachford: 1000,
-    ForwardBackward: 5000,
-    DavisYin: 5000,
-    ChambollePock: 5000,
-    ForwardBackwardForward: 6000,
-}
+__all__ = ["Algorithm", "Assessment", "Solution", "assess", "methods"]
+__all__ += cocoercive.__all__
+__all__ += lipschitz.__all__
+__all__ += primal_dual.__all__
+__all__ += resolvents.__all__
 
 
+@functools.cache
 def methods() -> tuple[type[Algorithm], ...]:
     """Every method of the library."""
-    return tuple(TYPICAL_ITERATIONS)
+    return tuple(getattr(family, name) for family in FAMILIES for name in family.__all__)
 
 
 class Assessment(NamedTuple):
@@ -80,8 +59,8 @@ def assess(problem: Inclusion) -> list[Assessment]:
 
 def _iterations(algorithm: Algorithm, terms: Any) -> float:
     factor = terms.guarantee.factor(terms.step_size)
-    typical = TYPICAL_ITERATIONS[type(algorithm)]
-    if isinstance(algorithm, AcceleratedForwardBackward) and terms.constants.strong_monotonicity > 0:
+    typical = algorithm.typical_iterations
+    if isinstance(algorithm, cocoercive.AcceleratedForwardBackward) and terms.constants.strong_monotonicity > 0:
         factor = 1.0 - math.sqrt(min(1.0, terms.constants.strong_monotonicity * terms.step_size))
     if factor is None or factor >= 1.0:
         return typical

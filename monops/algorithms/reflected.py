@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
-from monops.algorithms.algorithm import Solution, split_certificate
+from monops.algorithms.algorithm import Solution
+from monops.algorithms.roles import split_certificate
 from monops.arrays import Array
 from monops.constants import Bound, Constants
 from monops.theory import Guarantee, Number

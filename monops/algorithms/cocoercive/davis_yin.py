@@ -10,17 +10,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple, final
 
 from monops import constants as calculus
-from monops.algorithms.algorithm import (
-    Algorithm,
-    Solution,
-    both_constants,
-    notes,
-    require_resolvent,
-    sort_roles,
-    split_certificate,
-    too_many_resolvents,
-    zero,
-)
+from monops.algorithms.algorithm import Algorithm, Solution, notes
+from monops.algorithms.roles import both_constants, require_resolvent, sort_roles, split_certificate, too_many_resolvents, zero
 from monops.arrays import Array
 from monops.constants import Constants
 from monops.errors import StepSizeError
@@ -113,6 +104,8 @@ class DavisYin(Algorithm):
     relaxation: float = 1.0
     cost: ClassVar[str] = "1 value of C, 1 resolvent of A, 1 of B"
     evaluations: ClassVar[float] = 3.0
+    typical_iterations: ClassVar[float] = 5000
+    is_map: ClassVar[bool] = True
 
     def match(self, problem: Inclusion) -> Terms:
         if not 0 < self.relaxation < 2:
@@ -148,6 +141,10 @@ class DavisYin(Algorithm):
         Cx = terms.C.forward(x)
         y = terms.A.resolvent(2.0 * x - z - step * Cx, step)
         return State(z + terms.relaxation * (y - x), x, y, Cx, z)
+
+    def averagedness(self, terms: Terms) -> float:
+        beta = float(terms.C.constants.cocoercivity)  # Davis-Yin (2017), Prop. 2.1
+        return terms.relaxation * (0.5 if beta == math.inf else 2.0 * beta / (4.0 * beta - terms.step_size))
 
     def solution(self, terms: Terms, state: State) -> Solution:
         return Solution(state.y, (state.previous - state.x) / terms.step_size)

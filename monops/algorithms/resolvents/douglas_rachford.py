@@ -10,15 +10,9 @@ from dataclasses import dataclass
 from typing import ClassVar, final
 
 from monops.algorithms import reflected
-from monops.algorithms.algorithm import (
-    Algorithm,
-    Solution,
-    both_constants,
-    notes,
-    reciprocal_lipschitz,
-    two_resolvents,
-)
+from monops.algorithms.algorithm import Algorithm, Solution, notes, reciprocal_lipschitz
 from monops.algorithms.reflected import State, Terms
+from monops.algorithms.roles import both_constants, two_resolvents
 from monops.arrays import Array
 from monops.constants import Constants
 from monops.errors import StepSizeError
@@ -82,6 +76,8 @@ class DouglasRachford(Algorithm):
     relaxation: float = 1.0
     cost: ClassVar[str] = "1 resolvent of A, 1 resolvent of B"
     evaluations: ClassVar[float] = 2.0
+    typical_iterations: ClassVar[float] = 1000
+    is_map: ClassVar[bool] = True
 
     def match(self, problem: Inclusion) -> Terms:
         if not 0 < self.relaxation < 2:
@@ -108,6 +104,9 @@ class DouglasRachford(Algorithm):
 
     def step(self, terms: Terms, state: State) -> State:
         return reflected.step(terms, state)
+
+    def averagedness(self, terms: Terms) -> float:
+        return 0.5 * terms.relaxation
 
     def solution(self, terms: Terms, state: State) -> Solution:
         return reflected.solution(terms, state)

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple, final
 
 from monops import constants as calculus
-from monops.algorithms.algorithm import Algorithm, PrimalDual, Solution, notes, primal_dual_roles
+from monops.algorithms.algorithm import Algorithm, Solution, notes
+from monops.algorithms.roles import PrimalDual, primal_dual_roles
 from monops.arrays import Array, Blocks
 from monops.constants import Constants, Known
 from monops.errors import DataError
@@ -98,6 +99,8 @@ class ChambollePock(Algorithm):
     dual_step_size: float | None = None
     cost: ClassVar[str] = "1 Kx, 1 K*y, 1 resolvent of A, 1 of B"
     evaluations: ClassVar[float] = 2.0
+    typical_iterations: ClassVar[float] = 5000
+    is_map: ClassVar[bool] = True
 
     def match(self, problem: Inclusion) -> Terms:
         roles, blocks = _saddle_roles(problem), True
@@ -146,6 +149,21 @@ class ChambollePock(Algorithm):
         forward = terms.map.apply(2.0 * new_x - x)
         new_y = terms.dual.resolvent(y + terms.dual_step_size * forward, terms.dual_step_size)
         return State(new_x, new_y, x, y, adjoint_y)
+
+    def governing(self, terms: Terms, state: State) -> Array:
+        return Blocks((state.x, state.y))
+
+    def at(self, terms: Terms, z: Array) -> State:
+        x, y = z
+        return State(x, y, x, y, terms.map.adjoint(y))
+
+    def averagedness(self, terms: Terms) -> float | None:
+        product = terms.step_size * terms.dual_step_size * float(terms.map.norm.value) ** 2
+        return 0.5 if product <= 1.0 else None  # a resolvent in the metric (He and Yuan 2012)
+
+    def metric(self, terms: Terms, z: Array) -> Array:
+        x, y = z
+        return Blocks((x / terms.step_size - terms.map.adjoint(y), y / terms.dual_step_size - terms.map.apply(x)))
 
     def solution(self, terms: Terms, state: State) -> Solution:
         return Solution(Blocks((state.x, state.y))) if terms.blocks else Solution(state.x, state.y)

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import ClassVar, final
 
 from monops.algorithms import reflected
-from monops.algorithms.algorithm import Algorithm, Solution, both_constants, notes, two_resolvents
+from monops.algorithms.algorithm import Algorithm, Solution, notes
 from monops.algorithms.reflected import State, Terms
+from monops.algorithms.roles import both_constants, two_resolvents
 from monops.arrays import Array
 from monops.constants import Constants
 from monops.problem import Inclusion
@@ -73,6 +74,8 @@ class PeacemanRachford(Algorithm):
     step_size: float | None = None
     cost: ClassVar[str] = "1 resolvent of A, 1 resolvent of B"
     evaluations: ClassVar[float] = 2.0
+    typical_iterations: ClassVar[float] = 1000
+    is_map: ClassVar[bool] = True
 
     def match(self, problem: Inclusion) -> Terms:
         roles = two_resolvents(problem)
@@ -90,6 +93,9 @@ class PeacemanRachford(Algorithm):
 
     def step(self, terms: Terms, state: State) -> State:
         return reflected.step(terms, state)
+
+    def averagedness(self, terms: Terms) -> float:
+        return 1.0
 
     def solution(self, terms: Terms, state: State) -> Solution:
         return reflected.solution(terms, state)

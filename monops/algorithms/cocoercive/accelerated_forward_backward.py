@@ -12,7 +12,8 @@ from typing import Any, ClassVar, NamedTuple, final
 
 from monops import arrays
 from monops import constants as calculus
-from monops.algorithms.algorithm import Algorithm, Solution, notes, require_resolvent, sort_roles, too_many_resolvents, zero
+from monops.algorithms.algorithm import Algorithm, Solution, notes
+from monops.algorithms.roles import require_resolvent, sort_roles, too_many_resolvents, zero
 from monops.arrays import Array
 from monops.constants import Constants
 from monops.problem import Inclusion
@@ -104,6 +105,7 @@ class AcceleratedForwardBackward(Algorithm):
     max_restarts: int = 1000
     cost: ClassVar[str] = "1 gradient, 1 prox"
     evaluations: ClassVar[float] = 1.1
+    typical_iterations: ClassVar[float] = 500
 
     def match(self, problem: Inclusion) -> Terms:
         roles = sort_roles(problem, "cocoercivity")

@@ -6,7 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple, final
 
-from monops.algorithms.algorithm import Algorithm, Solution, alone, notes, require_resolvent
+from monops.algorithms.algorithm import Algorithm, Solution, notes
+from monops.algorithms.roles import alone, require_resolvent
 from monops.arrays import Array
 from monops.constants import Constants
 from monops.problem import Inclusion
@@ -72,6 +73,8 @@ class ProximalPoint(Algorithm):
     step_size: float | None = None
     cost: ClassVar[str] = "1 resolvent of A"
     evaluations: ClassVar[float] = 2.0
+    typical_iterations: ClassVar[float] = 100
+    is_map: ClassVar[bool] = True
 
     def match(self, problem: Inclusion) -> Terms:
         if len(problem.terms) != 1:
@@ -88,6 +91,9 @@ class ProximalPoint(Algorithm):
 
     def step(self, terms: Terms, state: State) -> State:
         return State(terms.A.resolvent(state.x, terms.step_size), state.x)
+
+    def averagedness(self, terms: Terms) -> float:
+        return 0.5
 
     def solution(self, terms: Terms, state: State) -> Solution:
         return Solution(state.x)

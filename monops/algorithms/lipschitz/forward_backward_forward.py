@@ -7,12 +7,10 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple, final
 
 from monops import constants as calculus
-from monops.algorithms.algorithm import (
-    Algorithm,
+from monops.algorithms.algorithm import Algorithm, Solution, notes
+from monops.algorithms.roles import (
     PrimalDualForward,
     PrimalDualResolvent,
-    Solution,
-    notes,
     primal_dual_roles,
     require_resolvent,
     sort_roles,
@@ -115,6 +113,8 @@ class ForwardBackwardForward(Algorithm):
     step_size: float | None = None
     cost: ClassVar[str] = "2 values of B, 1 resolvent of A"
     evaluations: ClassVar[float] = 2.0
+    typical_iterations: ClassVar[float] = 6000
+    is_map: ClassVar[bool] = True
 
     def match(self, problem: Inclusion) -> Terms:
         A, B, lifted = self._roles(problem)
@@ -155,6 +155,9 @@ class ForwardBackwardForward(Algorithm):
         Bx = terms.B.forward(x)
         y = terms.A.resolvent(x - step * Bx, step)
         return State(y - step * (terms.B.forward(y) - Bx), y, x)
+
+    def at(self, terms: Terms, z: Array) -> State:
+        return State(z, z, z)
 
     def solution(self, terms: Terms, state: State) -> Solution:
         return Solution(state.y) if terms.lifted is None else Solution(*state.y)

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple, final
 
 from monops import constants as calculus
-from monops.algorithms.algorithm import Algorithm, Solution, notes, require_resolvent, sort_roles, too_many_resolvents, zero
+from monops.algorithms.algorithm import Algorithm, Solution, notes
+from monops.algorithms.roles import require_resolvent, sort_roles, too_many_resolvents, zero
 from monops.arrays import Array
 from monops.constants import Constants
 from monops.problem import Inclusion
@@ -117,6 +118,8 @@ class ForwardBackward(Algorithm):
     step_size: float | None = None
     cost: ClassVar[str] = "1 value of B, 1 resolvent of A"
     evaluations: ClassVar[float] = 1.0
+    typical_iterations: ClassVar[float] = 5000
+    is_map: ClassVar[bool] = True
 
     def match(self, problem: Inclusion) -> Terms:
         roles = sort_roles(problem, "cocoercivity")
@@ -151,6 +154,10 @@ class ForwardBackward(Algorithm):
         step = terms.step_size
         new = terms.A.resolvent(x - step * Bx, step)
         return State(new, terms.B.forward(new), x, Bx)
+
+    def averagedness(self, terms: Terms) -> float:
+        beta = float(terms.B.constants.cocoercivity)  # Bauschke-Combettes (2017), Prop. 26.1(iv)
+        return 0.5 if beta == math.inf else 2.0 * beta / (4.0 * beta - terms.step_size)
 
     def solution(self, terms: Terms, state: State) -> Solution:
         return Solution(state.x)
