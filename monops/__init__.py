@@ -5,7 +5,13 @@ it, ``explain`` says which methods those are and why.
 """
 
 from monops import algorithms, arrays, constants, errors, functions, linear, operators, theory
-from monops.algorithms import *  # noqa: F403
+from monops.algorithms import Algorithm, Assessment, Solution, assess
+from monops.algorithms.cocoercive import *  # noqa: F403
+from monops.algorithms.lipschitz import *  # noqa: F403
+from monops.algorithms.newton import *  # noqa: F403
+from monops.algorithms.primal_dual import *  # noqa: F403
+from monops.algorithms.resolvents import *  # noqa: F403
+from monops.algorithms.stochastic import *  # noqa: F403
 from monops.arrays import Blocks
 from monops.constants import Constants
 from monops.explain import explain
@@ -35,7 +41,8 @@ __all__ = [
     "solve",
     "theory",
 ]
-__all__ += algorithms.__all__
+__all__ += [name for family in algorithms.FAMILIES for name in family.__all__]
+__all__ += ["Algorithm", "Assessment", "Solution", "assess"]
 __all__ += vars(functions)["__all__"]
 __all__ += linear.__all__
 __all__ += operators.__all__

@@ -7,7 +7,8 @@ import math
 import torch
 from torch import Tensor, nn
 
-from monops.algorithms import Algorithm, PeacemanRachford
+from monops.algorithms import Algorithm
+from monops.algorithms.resolvents import PeacemanRachford
 from monops.errors import BackendError, CapabilityError, DataError, ShapeError
 from monops.functions import Function, NonNegative, Tanh
 from monops.linear import Diagonal

@@ -6,22 +6,15 @@ import functools
 import math
 from typing import Any, NamedTuple
 
-from monops.algorithms import cocoercive, lipschitz, primal_dual, resolvents
+from monops.algorithms import cocoercive, lipschitz, newton, primal_dual, resolvents, stochastic
 from monops.algorithms.algorithm import Algorithm, Solution
-from monops.algorithms.cocoercive import *  # noqa: F403
-from monops.algorithms.lipschitz import *  # noqa: F403
-from monops.algorithms.primal_dual import *  # noqa: F403
-from monops.algorithms.resolvents import *  # noqa: F403
 from monops.errors import NotApplicableError
 from monops.problem import Inclusion
 
-FAMILIES = (cocoercive, lipschitz, resolvents, primal_dual)
+FAMILIES = (cocoercive, lipschitz, resolvents, primal_dual, newton, stochastic)
 
-__all__ = ["Algorithm", "Assessment", "Solution", "assess", "methods"]
-__all__ += cocoercive.__all__
-__all__ += lipschitz.__all__
-__all__ += primal_dual.__all__
-__all__ += resolvents.__all__
+
+__all__ = ["FAMILIES", "Algorithm", "Assessment", "Solution", "assess", "methods"]
 
 
 @functools.cache
