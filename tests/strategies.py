@@ -81,6 +81,9 @@ MAPS = (
     Instance(m.ScaledMap, lambda a: -2.0 * m.Matrix(a(A)), (4,)),
     Instance(m.Adjoint, lambda a: m.Stack((m.Identity((4,)), m.Matrix(a(A)))).T, ((4,), (6,)), exact=False),
     Instance(m.BlockDiagonal, lambda a: m.BlockDiagonal((m.Matrix(a(A)), m.Identity((2,)))), ((4,), (2,))),
+    Instance(m.Row, lambda a: m.Row((a(A), a(A[:, :2]))), ((4,), (2,))),
+    Instance(m.Row, lambda a: m.Row((m.Identity((4,)), m.Diagonal(a(np.arange(1.0, 5.0))))), ((4,), (4,)), exact=False),
+    Instance(m.Component, lambda a: m.Component(1, ((4,), (2,), (1, 2))), ((4,), (2,), (1, 2))),
     Instance(m.BroadcastMap, lambda a: m.BroadcastMap(a(np.arange(6.0).reshape(2, 3)), (3,)), (3,), exact=False),
     Instance(
         m.DiagonalPlusRankOne,

@@ -1,5 +1,6 @@
 """Linear maps K: apply, adjoint, norm, and (I + step K*K)^-1 where it is cheap."""
 
+from monops.linear.blocks import Component, Row
 from monops.linear.convolution import Convolution
 from monops.linear.dense import Identity, Matrix
 from monops.linear.difference import Gradient
@@ -13,6 +14,7 @@ __all__ = [
     "Adjoint",
     "BlockDiagonal",
     "BroadcastMap",
+    "Component",
     "Composition",
     "Convolution",
     "Diagonal",
@@ -22,6 +24,7 @@ __all__ = [
     "LinearMap",
     "Matrix",
     "MatvecMap",
+    "Row",
     "ScaledMap",
     "SelfAdjointMap",
     "SparseMatrix",
