@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from monops import arrays
 from monops.arrays import Array, Blocks
 from monops.errors import ConstantError, DataError, MonopsError, ShapeError
-from monops.problem import Inclusion, Term
+from monops.problem import Inclusion, Summand, Term
 
 SMALL = 1 << 20  # data arrays up to this size are scanned for NaN before solving, larger ones only when a solve fails
 
@@ -102,10 +103,19 @@ def check_declared_constants(problem: Inclusion, x0: Array) -> None:
                 raise ConstantError(f"{found} ({term.summand.formula('x')}): correct the declared constants")
 
 
-def false_constant(term: Term, x0: Array, rounds: int = 4) -> str | None:
-    """A claim of the term's summand that a pair of points shows to be false, or None; follows the direction that grows most."""
-    summand = term.summand
-    x = x0 if term.map is None else term.map.apply(x0)
+class Pair(NamedTuple):
+    """Two points x, y of the domain of an operator with their images u, v; ``start`` and ``stop`` led to them."""
+
+    start: Array
+    stop: Array
+    x: Array
+    y: Array
+    u: Array
+    v: Array
+
+
+def growing_pairs(summand: Summand, x: Array, rounds: int = 4) -> Iterator[Pair]:
+    """Pairs of points of the graph near x that follow the direction in which the operator grows most (power iteration)."""
     generator = np.random.default_rng(0)
     spread = max(1.0, float(arrays.norm(x))) if _finite(x) else 1.0
     if not _finite(x):
@@ -114,30 +124,37 @@ def false_constant(term: Term, x0: Array, rounds: int = 4) -> str | None:
     for _ in range(rounds):
         size = float(arrays.norm(direction))
         if size == 0 or not math.isfinite(size):
-            return None
-        direction = direction * (spread / size)
-        try:
-            if summand.has_forward:
-                y = x + direction
-                first, second = summand.forward(x), summand.forward(y)
-            elif summand.has_resolvent:
-                p, q = summand.resolvent(x, 1.0), summand.resolvent(x + direction, 1.0)
-                first, second, x, y = x - p, x + direction - q, p, q
-            else:
-                return None
-        except MonopsError:
-            return None
-        distance, image = y - x, second - first
-        rounding = 1e-6 if arrays.epsilon(arrays.leaves(x)[0]) < 1e-10 else 1e-3
-        found = summand.constants.violated_by(
-            float(arrays.inner(distance, distance)),
-            float(arrays.inner(image, distance)),
-            float(arrays.inner(image, image)),
-            rounding,
-        )
-        if found is not None:
-            return found
-        direction = image
+            return
+        y = x + direction * (spread / size)
+        if summand.has_forward:
+            pair = Pair(x, y, x, y, summand.forward(x), summand.forward(y))
+        elif summand.has_resolvent:
+            p, q = summand.resolvent(x, 1.0), summand.resolvent(y, 1.0)
+            pair = Pair(x, y, p, q, x - p, y - q)
+        else:
+            return
+        yield pair
+        direction = pair.v - pair.u
+
+
+def false_constant(term: Term, x0: Array, rounds: int = 4) -> str | None:
+    """A claim of the term's summand that a pair of points shows to be false, or None; follows the direction that grows most."""
+    summand = term.summand
+    x = x0 if term.map is None else term.map.apply(x0)
+    rounding = 1e-6 if arrays.epsilon(arrays.leaves(x)[0]) < 1e-10 else 1e-3
+    try:
+        for pair in growing_pairs(summand, x, rounds):
+            distance, image = pair.y - pair.x, pair.v - pair.u
+            found = summand.constants.violated_by(
+                float(arrays.inner(distance, distance)),
+                float(arrays.inner(image, distance)),
+                float(arrays.inner(image, image)),
+                rounding,
+            )
+            if found is not None:
+                return found
+    except MonopsError:
+        return None
     return None
 
 
