@@ -47,6 +47,26 @@ OPERATORS = (
     Instance(o.Subdifferential, lambda a: o.Subdifferential(f.Huber(0.5)), (5,)),
     Instance(o.NormalCone, lambda a: o.NormalCone(f.Simplex()), (5,)),
     Instance(o.Saddle, lambda a: o.Saddle(f.SquaredL2(), f.SquaredL2(2.0), a(WIDE)), ((5,), (3,)), exact=False),
+    Instance(
+        o.BlockAffine,
+        lambda a: o.BlockAffine(((a(P), None), (None, a(EXTREMAL))), (a(np.ones(4)), a(np.ones(2)))),
+        ((4,), (2,)),
+    ),
+    Instance(o.BlockAffine, lambda a: o.BlockAffine(((a(EXTREMAL),),)), ((2,),)),
+    Instance(
+        o.PseudoGradient,
+        lambda a: o.PseudoGradient(
+            (lambda x: 2.0 * x[0] + x[1], lambda x: x[1] - x[0]), monops.Constants(1.0, lipschitz=2.4), ((3,), (3,))
+        ),
+        ((3,), (3,)),
+    ),
+    Instance(
+        o.SmoothSaddle,
+        lambda a: o.SmoothSaddle(
+            lambda x, y: 0.3 * x + y, lambda x, y: x - 0.3 * y, monops.Constants(0.3, lipschitz=1.09**0.5), ((3,), (3,))
+        ),
+        ((3,), (3,)),
+    ),
     Instance(o.ScaledOperator, lambda a: 1.5 * o.Affine(a(EXTREMAL)), (2,)),
     Instance(o.Shifted, lambda a: o.Shifted(o.Affine(a(EXTREMAL)), a(np.ones(2)), a(np.ones(2))), (2,)),
     Instance(o.Inverse, lambda a: o.Affine(a(EXTREMAL)).inverse(), (2,)),

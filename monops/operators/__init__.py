@@ -2,20 +2,24 @@
 
 from monops.operators.affine import Affine, Skew
 from monops.operators.calculus import Custom, OperatorSum, Yosida
+from monops.operators.games import BlockAffine, PseudoGradient, SmoothSaddle
 from monops.operators.operator import Inverse, Operator, ScaledOperator, Shifted
 from monops.operators.subdifferential import NormalCone, Saddle, Subdifferential
 
 __all__ = [
     "Affine",
+    "BlockAffine",
     "Custom",
     "Inverse",
     "NormalCone",
     "Operator",
     "OperatorSum",
+    "PseudoGradient",
     "Saddle",
     "ScaledOperator",
     "Shifted",
     "Skew",
+    "SmoothSaddle",
     "Subdifferential",
     "Yosida",
 ]
