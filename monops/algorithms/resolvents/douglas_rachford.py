@@ -57,12 +57,14 @@ class DouglasRachford(Algorithm):
     Notes
     -----
     **Certificate** with a = (2x - u - y)/step in Ay and b = (u - x)/step in Bx: a + By when B is single-valued, else the
-    element (a + b, x - y) of the primal-dual operator at (y, b). **Cost** two resolvents.
+    element (a + b, x - y) of the primal-dual operator at (y, b). **Cost** two resolvents. **No solution** u moves off to
+    infinity, and u_k - u_{k+1} tends to relaxation times the minimal displacement vector, the element of least norm in the
+    closure of the range of I - T for relaxation 1: for the normal cones of two disjoint sets its length is their distance.
 
     References
     ----------
     Bauschke and Combettes (2017), Theorem 26.11. Giselsson (2017), Tight global linear convergence rate bounds for
-    Douglas-Rachford splitting.
+    Douglas-Rachford splitting. Pazy (1971), Bauschke and Moursi (2017): problems without a solution.
 
     Examples
     --------
