@@ -13,7 +13,7 @@ from typing import Any, ClassVar, NamedTuple, final
 from monops import arrays
 from monops import constants as calculus
 from monops.algorithms.algorithm import Algorithm, Solution, notes
-from monops.algorithms.roles import require_resolvent, sort_roles, too_many_resolvents, zero
+from monops.algorithms.forward_terms import one_resolvent
 from monops.arrays import Array
 from monops.constants import Constants
 from monops.problem import Inclusion
@@ -108,16 +108,10 @@ class AcceleratedForwardBackward(Algorithm):
     typical_iterations: ClassVar[float] = 500
 
     def match(self, problem: Inclusion) -> Terms:
-        roles = sort_roles(problem, "cocoercivity")
-        for operator in roles.resolvents:
-            missing = require_resolvent(operator, "cocoercivity")
-            if missing is not None:
-                self.refuse(missing)
-        if len(roles.resolvents) > 1:
-            self.refuse(too_many_resolvents(roles.resolvents, "cocoercivity", "use DouglasRachford or DavisYin"))
-        if roles.forward is None:
-            self.refuse(Missing("no term is smooth with a known constant", "use DouglasRachford"))
-        A, B = roles.resolvents[0] if roles.resolvents else zero(problem), roles.forward
+        roles = one_resolvent(problem)
+        if isinstance(roles, Missing):
+            self.refuse(roles)
+        A, B = roles
         proven = guarantee(A.constants, B.constants)
         if isinstance(proven, Missing):
             self.refuse(proven)

@@ -85,6 +85,8 @@ class DavisYin(Algorithm):
 
     Notes
     -----
+    With B the normal cone of a subspace V and P_V C P_V in the place of C, whose zeros are the same, this is the
+    forward-Douglas-Rachford splitting of Briceno-Arias (2015); with C = 0, Douglas-Rachford; with B = 0, ForwardBackward.
     **Certificate** with a in Ay and b in Bx: a + By + Cy when B is single-valued, else the element
     (a + b + Cy, x - y) of the primal-dual operator at (y, b). **Cost** two resolvents, one value of C; one more a check.
 

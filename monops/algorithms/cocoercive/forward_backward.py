@@ -1,4 +1,7 @@
-"""Forward-backward splitting for 0 in Ax + Bx: x+ = J_{gA}(x - g Bx) (Lions and Mercier 1979; Passty 1979)."""
+"""Forward-backward splitting for 0 in Ax + Bx (Lions and Mercier 1979; Passty 1979).
+
+p = J_{gA}(x - g Bx),  x+ = x + relaxation (p - x).
+"""
 
 from __future__ import annotations
 
@@ -8,30 +11,23 @@ from typing import Any, ClassVar, NamedTuple, final
 
 from monops import constants as calculus
 from monops.algorithms.algorithm import Algorithm, Solution, notes
-from monops.algorithms.roles import require_resolvent, sort_roles, too_many_resolvents, zero
+from monops.algorithms.forward_terms import check_relaxation, one_resolvent
+from monops.algorithms.forward_terms import forward_contraction as forward_contraction
 from monops.arrays import Array
 from monops.constants import Constants
 from monops.problem import Inclusion
 from monops.theory import Guarantee, Missing, Number
 
+SOURCE = "Bauschke-Combettes (2017) Thm 26.14, Prop. 26.16"
+WIDE_SOURCE = "Bauschke-Combettes (2017) Thm 26.14; steps beyond 2 beta: Aragon-Artacho, Torregrosa-Belen (2022)"
 
-def forward_contraction(B: Constants, step: Number) -> Number:
-    """Squared Lipschitz constant of I - step B for monotone B (theorems OP-09, OP-10, OP-11 of ``proofs``).
 
-    Subdifferential: max(|1 - step mu|, |1 - step L|)^2; otherwise 1 - 2 step mu + step^2 mu/beta up to step = 2 beta
-    and (1 - step/beta)^2 beyond; and never more than 1 - 2 step mu + step^2 L^2.
+def guarantee(A: Constants, B: Constants, relaxation: Number = 1) -> Guarantee | Missing:
+    """What is proven for 0 in Ax + Bx with A by its resolvent and B cocoercive, or the missing hypothesis.
+
+    The step is in (0, 2 beta (2 - relaxation)). With rho the factor at relaxation 1, that of the relaxed step is at most
+    |1 - relaxation| + relaxation rho, and never more than 1.
     """
-    mu, beta, lipschitz = B.strong_monotonicity, B.cocoercivity, B.lipschitz
-    if beta == math.inf:
-        return 1
-    if B.cyclic:
-        return max(abs(1 - step * mu), abs(1 - step * lipschitz)) ** 2
-    lipschitz_only = 1 - 2 * step * mu + step**2 * lipschitz**2
-    return min(lipschitz_only, 1 - 2 * step * mu + step**2 * mu / beta if step <= 2 * beta else (1 - step / beta) ** 2)
-
-
-def guarantee(A: Constants, B: Constants) -> Guarantee | Missing:
-    """What is proven for 0 in Ax + Bx with A by its resolvent and B cocoercive, or the missing hypothesis."""
     if not A.monotone:
         return Missing("A is not known to be monotone", "declare constants=Constants(strong_monotonicity=0.0) if it is")
     if B.cocoercivity is None or B.cocoercivity == 0 or not B.monotone:
@@ -47,17 +43,23 @@ def guarantee(A: Constants, B: Constants) -> Guarantee | Missing:
         best = 2 / (mu + B.lipschitz)
     else:
         best = beta
-    linear = mu > 0 or strong > 0
+    if relaxation > 1 and beta != math.inf:
+        best = min(best, beta * (2 - relaxation))
 
     def squared_contraction(step: Number) -> Number:
-        return forward_contraction(B, step) / (1 + step * strong) ** 2
+        plain = forward_contraction(B, step) / (1 + step * strong) ** 2
+        if relaxation == 1:
+            return plain
+        return min(1, abs(1 - relaxation) + relaxation * math.sqrt(plain)) ** 2
 
+    linear = (mu > 0 or strong > 0) and squared_contraction(best) < 1
+    functions = A.cyclic and B.cyclic and relaxation == 1
     return Guarantee(
-        interval=(0, 2 * beta),
+        interval=(0, 2 * beta * (2 - relaxation)),
         best_step=best,
-        formula="0 < step_size < 2*beta",
-        rate="linear" if linear else "objective gap O(1/k)" if A.cyclic and B.cyclic else "|r|^2 = O(1/k)",
-        source="Bauschke-Combettes (2017) Thm 26.14, Prop. 26.16",
+        formula="0 < step_size < 2*beta" if relaxation == 1 else "0 < step_size < 2*beta*(2 - relaxation)",
+        rate="linear" if linear else "objective gap O(1/k)" if functions else "|r|^2 = O(1/k)",
+        source=SOURCE if relaxation >= 1 else WIDE_SOURCE,
         squared_contraction=squared_contraction if linear else None,
     )
 
@@ -68,16 +70,18 @@ class Terms(NamedTuple):
     A: Any
     B: Any
     step_size: float
+    relaxation: float
     guarantee: Guarantee
     constants: Constants
     notes: tuple[str, ...]
 
 
 class State(NamedTuple):
-    """x, Bx and the pair before it."""
+    """x, Bx, the resolvent p that x was relaxed towards (x itself at relaxation 1), and x and Bx before it."""
 
     x: Array
     Bx: Array
+    point: Array
     previous: Array
     B_previous: Array
 
@@ -85,27 +89,32 @@ class State(NamedTuple):
 @final
 @dataclass(frozen=True)
 class ForwardBackward(Algorithm):
-    """x+ = J_{step A}(x - step Bx): A by its resolvent, B cocoercive by its value; proximal gradient for functions.
+    """p = J_{step A}(x - step Bx), x+ = x + relaxation (p - x); proximal gradient for functions.
 
     Parameters
     ----------
     step_size : float, optional
-        In (0, 2 beta). Default: 2/(mu + L) for a strongly convex smooth term, else beta = 1/L.
+        In (0, 2 beta (2 - relaxation)). Default: 2/(mu + L) for a strongly convex smooth term, else beta = 1/L; at most the
+        middle of the interval when relaxation > 1.
+    relaxation : float
+        In (0, 2); default 1. Below 1 the step may exceed 2 beta.
 
     Raises
     ------
     NotApplicableError
         When more than one term needs its resolvent, or no term is cocoercive.
     StepSizeError
-        When the step is outside the proven interval.
+        When the step or the relaxation is outside the proven interval.
 
     Notes
     -----
-    **Certificate** (x - x+)/step + Bx+ - Bx, an element of Ax+ + Bx+. **Cost** one value of B, one resolvent of A.
+    **Certificate** (x - p)/step + Bp - Bx, an element of Ap + Bp. **Cost** one value of B, one resolvent of A; one value of B
+    more a check unless the relaxation is 1.
 
     References
     ----------
     Bauschke and Combettes (2017), Convex Analysis and Monotone Operator Theory, Theorem 26.14 and Proposition 26.16.
+    Aragon-Artacho and Torregrosa-Belen (2022), A direct proof of convergence of Davis-Yin splitting allowing larger stepsizes.
 
     Examples
     --------
@@ -116,51 +125,43 @@ class ForwardBackward(Algorithm):
     """
 
     step_size: float | None = None
+    relaxation: float = 1.0
     cost: ClassVar[str] = "1 value of B, 1 resolvent of A"
     evaluations: ClassVar[float] = 1.0
     typical_iterations: ClassVar[float] = 5000
     is_map: ClassVar[bool] = True
 
     def match(self, problem: Inclusion) -> Terms:
-        roles = sort_roles(problem, "cocoercivity")
-        for operator in roles.resolvents:
-            missing = require_resolvent(operator, "cocoercivity")
-            if missing is not None:
-                self.refuse(missing)
-        if len(roles.resolvents) > 1:
-            self.refuse(too_many_resolvents(roles.resolvents, "cocoercivity", "use DouglasRachford or DavisYin"))
-        A = roles.resolvents[0] if roles.resolvents else zero(problem)
-        if roles.forward is None:
-            self.refuse(
-                Missing(
-                    "no term has a forward value with a known cocoercivity",
-                    "for a monotone Lipschitz term use ForwardBackwardForward, for two resolvents DouglasRachford",
-                )
-            )
-        B = roles.forward
-        proven = guarantee(A.constants, B.constants)
+        check_relaxation(self.relaxation, self.name, "Bauschke-Combettes 2017")
+        roles = one_resolvent(problem)
+        if isinstance(roles, Missing):
+            self.refuse(roles)
+        A, B = roles
+        proven = guarantee(A.constants, B.constants, self.relaxation)
         if isinstance(proven, Missing):
             self.refuse(proven)
         step = proven.resolve(self.step_size, self.name)
         total = calculus.add(A.constants, B.constants)
-        return Terms(A, B, step, proven, total, notes(A.constants, B.constants))
+        return Terms(A, B, step, float(self.relaxation), proven, total, notes(A.constants, B.constants))
 
     def init(self, terms: Terms, x0: Array) -> State:
         Bx = terms.B.forward(x0)
-        return State(x0, Bx, x0, Bx)
+        return State(x0, Bx, x0, x0, Bx)
 
     def step(self, terms: Terms, state: State) -> State:
-        x, Bx, _, _ = state
-        step = terms.step_size
-        new = terms.A.resolvent(x - step * Bx, step)
-        return State(new, terms.B.forward(new), x, Bx)
+        x, Bx, _, _, _ = state
+        step, relaxation = terms.step_size, terms.relaxation
+        point = terms.A.resolvent(x - step * Bx, step)
+        new = point if relaxation == 1.0 else x + relaxation * (point - x)
+        return State(new, terms.B.forward(new), point, x, Bx)
 
     def averagedness(self, terms: Terms) -> float:
         beta = float(terms.B.constants.cocoercivity)  # Bauschke-Combettes (2017), Prop. 26.1(iv)
-        return 0.5 if beta == math.inf else 2.0 * beta / (4.0 * beta - terms.step_size)
+        return terms.relaxation * (0.5 if beta == math.inf else 2.0 * beta / (4.0 * beta - terms.step_size))
 
     def solution(self, terms: Terms, state: State) -> Solution:
-        return Solution(state.x)
+        return Solution(state.point)
 
     def certificate(self, terms: Terms, state: State) -> Array:
-        return (state.previous - state.x) / terms.step_size + (state.Bx - state.B_previous)
+        forward = state.Bx if terms.relaxation == 1.0 else terms.B.forward(state.point)
+        return (state.previous - state.point) / terms.step_size + (forward - state.B_previous)
