@@ -19,7 +19,9 @@ from monops.functions import *  # noqa: F403
 from monops.linear import *  # noqa: F403
 from monops.operators import *  # noqa: F403
 from monops.problem import Inclusion
-from monops.solve import Check, Result, Status, solve
+from monops.result import Check, Result, Status
+from monops.solve import solve
+from monops.stopping import *  # noqa: F403
 
 __version__ = "0.1.0"
 

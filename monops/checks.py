@@ -16,12 +16,10 @@ from monops.problem import Inclusion, Summand, Term
 SMALL = 1 << 20  # data arrays up to this size are scanned for NaN before solving, larger ones only when a solve fails
 
 
-def check_settings(tol: float, max_iter: int, batch_ndim: int, check_every: int, on_failure: str) -> None:
+def check_settings(max_iter: int, batch_ndim: int, check_every: int, on_failure: str) -> None:
     """Raise DataError for settings that cannot be meant."""
     if on_failure not in ("warn", "raise", "ignore"):
         raise DataError(f"on_failure={on_failure!r} must be 'warn', 'raise' or 'ignore'")
-    if not (isinstance(tol, (int, float)) and tol >= 0 and math.isfinite(tol)):
-        raise DataError(f"tol={tol!r} must be a finite number >= 0: the residual at which to stop")
     for name, value, least in (("max_iter", max_iter, 0), ("batch_ndim", batch_ndim, 0), ("check_every", check_every, 1)):
         if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
             raise DataError(f"{name}={value!r} must be an integer >= {least}")

@@ -1,119 +1,26 @@
-"""The driver: one loop for every method, one residual, and the Result."""
+"""The driver: one loop for every method, and one residual."""
 
 from __future__ import annotations
 
-import enum
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 
-from monops import arrays, checks
+from monops import arrays, checkpoint, checks
 from monops.algorithms import Algorithm, assess
 from monops.arrays import Array
 from monops.errors import DataError, NotApplicableError, NotConvergedError, NotConvergedWarning
 from monops.functions import Function
+from monops.iterate import Run, certified
 from monops.problem import Inclusion, Summand
 from monops.progress import progress_bar
-from monops.theory import Guarantee
+from monops.result import Check, Result, Status
+from monops.stopping import ResidualBelow, Rule
 
-DIVERGENCE = 1e8  # a residual this many times the smallest so far, and the first, is divergence
-
-
-class Status(enum.Enum):
-    """How a solve, or one row of it, ended."""
-
-    CONVERGED = "converged"
-    ITERATION_LIMIT = "iteration limit"
-    STOPPED = "stopped by the callback"
-    DIVERGED = "diverged"
-    NON_FINITE = "non-finite"
-
-    def __str__(self) -> str:
-        return self.value
-
-
-class Check(NamedTuple):
-    """What the callback is given after each stopping check."""
-
-    iteration: int
-    residual: Any  # float, or NumPy array with one entry a row
-    x: Array
-
-
-@dataclass(frozen=True)
-class Result:
-    """The answer, and the truth about it.
-
-    Attributes
-    ----------
-    x : array or Blocks
-        The solution point; library, dtype and device of the start.
-    dual : array, Blocks or None
-        The dual point of methods that have one.
-    status : Status
-        The worst status of all rows; ``row_status`` has one a row when ``batch_ndim > 0``.
-    residual : float or NumPy array
-        Norm of an explicit element of the operator of the problem at ``x`` (one a row): 0 exactly at a solution. Without
-        linear maps the operator is the sum itself; with linear maps, or where two set-valued terms are only known through
-        their resolvents, it is the primal-dual operator at (x, dual).
-    error_bound : float, NumPy array or None
-        A certified bound of the distance of x (of (x, dual)) from the solution: residual / mu, where mu > 0 is known.
-    iterations : int or NumPy array
-        Steps taken (a row).
-    history : list of (iteration, residual)
-        One entry a check.
-    message : str
-        Why it ended like this, and what to do.
-    notes : tuple of str
-        Which constants were estimated, if any.
-    """
-
-    x: Array
-    status: Status
-    residual: Any
-    error_bound: Any
-    iterations: Any
-    algorithm: Algorithm
-    step: float
-    guarantee: Guarantee
-    history: list[tuple[int, Any]] = field(repr=False)
-    message: str
-    choice: str
-    notes: tuple[str, ...] = ()
-    dual: Array | None = None
-    row_status: tuple[Status, ...] = ()
-    state: Any = field(default=None, repr=False)
-
-    @property
-    def success(self) -> bool:
-        """Whether every row converged."""
-        return self.status is Status.CONVERGED
-
-    def require(self) -> Result:
-        """The result itself, or NotConvergedError with the message: for scripts that must not go on."""
-        if not self.success:
-            raise NotConvergedError(self.message)
-        return self
-
-    def __repr__(self) -> str:
-        residual, iterations = np.max(self.residual), np.max(self.iterations)
-        rows = f" ({len(self.row_status)} rows)" if self.row_status else ""
-        lines = [
-            f"{self.status}{rows} after {iterations} iterations of {self.algorithm.name}",
-            f"  residual     {residual:.3g}" + ("   (largest row)" if self.row_status else ""),
-        ]
-        if self.error_bound is not None:
-            lines.append(f"  error bound  {np.max(self.error_bound):.3g}   (|x - x*|, certified by strong monotonicity)")
-        lines.append(f"  step         {self.step:.6g} in {self.guarantee.interval_text}: {self.guarantee.formula}")
-        lines.append(f"  theorem      {self.guarantee.source}; rate {self.guarantee.rate}")
-        lines.append(f"  choice       {self.choice}")
-        lines += [f"  note         {note}" for note in self.notes]
-        if not self.success:
-            lines.append(f"  message      {self.message}")
-        return "\n".join(lines)
+TOLERANCE = 1e-6
 
 
 def solve(
@@ -121,12 +28,17 @@ def solve(
     algorithm: Algorithm | None = None,
     *,
     x0: Array | None = None,
-    tol: float = 1e-6,
+    tol: float | None = None,
+    stop: Rule | None = None,
     max_iter: int = 10_000,
     batch_ndim: int = 0,
     check_every: int = 10,
+    warm_start: Result | None = None,
     callback: Callable[[Check], Any] | None = None,
+    history: bool = False,
     progress: bool = False,
+    save_to: str | Path | None = None,
+    resume_from: str | Path | None = None,
     on_failure: Literal["warn", "raise", "ignore"] = "warn",
 ) -> Result:
     """Find x with 0 in the sum of the problem's operators; for functions, a minimiser.
@@ -142,16 +54,29 @@ def solve(
         Start; its library, dtype and device are kept. Default: zero, where the problem's data fix the shape.
     tol : float, default 1e-6
         Absolute: converged means residual <= tol, for each row.
+    stop : Rule, optional
+        In place of ``tol``: a rule of `monops.stopping`, combined with & and |, for example
+        ``RelativeGapBelow(1e-4) | TimeLimit(10)``.
     max_iter : int, default 10000
+        Those before a checkpoint included.
     batch_ndim : int, default 0
         The first ``batch_ndim`` axes of x index independent problems: each row has its own residual and status, and is
-        frozen once it has ended.
+        frozen once it has ended; with one batch axis ended rows are put aside, and cost no more time.
     check_every : int, default 10
         Steps between two stopping checks; each reads one number a row from the device.
+    warm_start : Result, optional
+        Start from the full state of another solve, dual and auxiliary points too: of a problem of the same shape, by the
+        same method (which ``algorithm`` may leave out).
     callback : callable, optional
-        Called after each check with ``Check(iteration, residual, x)``; a true return value stops the solve.
+        Called after each check with a `Check`; a true return value stops the solve.
+    history : bool, default False
+        Keep (iteration, residual) of every check in ``Result.history``.
     progress : bool, default False
         Show a progress bar (needs rich).
+    save_to : path, optional
+        Write the full state to this file (npz, no pickle) every half minute and at the end.
+    resume_from : path, optional
+        Go on from such a file; the iterates are those of the uninterrupted run, bit for bit.
     on_failure : {"warn", "raise", "ignore"}, default "warn"
         What to do when the status is not ``converged``, besides saying so in the Result.
 
@@ -168,7 +93,7 @@ def solve(
     ConstantError
         A declared constant is shown to be false by two points.
     DataError, ShapeError, BackendError
-        NaN in the data; shapes, dtypes, libraries or devices that do not fit together.
+        NaN in the data; shapes, dtypes, libraries or devices that do not fit together; a checkpoint of another run.
 
     Warns
     -----
@@ -183,25 +108,47 @@ def solve(
     >>> result = monops.solve(problem)
     >>> np.round(result.x, 6) + 0.0
     array([ 2.,  0., -1.])
-    >>> result.status
-    <Status.CONVERGED: 'converged'>
+    >>> result.status, result.gap < 1e-5
+    (<Status.CONVERGED: 'converged'>, True)
     """
+    rule = _rule(tol, stop)
     problem = as_inclusion(problem)
-    checks.check_settings(tol, max_iter, batch_ndim, check_every, on_failure)
-    problem = problem.batched(batch_ndim).with_tolerance(0.1 * tol)
+    checks.check_settings(max_iter, batch_ndim, check_every, on_failure)
+    problem = problem.batched(batch_ndim).with_tolerance(0.1 * (TOLERANCE if rule.tolerance is None else rule.tolerance))
+    if warm_start is not None:
+        if x0 is not None:
+            raise DataError("give x0 or warm_start, not both: a warm start has its own x")
+        x0, algorithm = warm_start.x, warm_start.algorithm if algorithm is None else algorithm
     x0 = checks.starting_point(problem, x0)
     checks.check_data(problem, x0)
     algorithm, terms, choice = choose(problem, algorithm)
     checks.check_declared_constants(problem, x0)
-    monitor = _Monitor(arrays.leaves(x0)[0].shape[:batch_ndim], tol)
-    with progress_bar(progress, algorithm.name, tol) as report:
-        state = _iterate(algorithm, terms, x0, max_iter, check_every, monitor, callback, report)
-    result = _result(problem, algorithm, terms, choice, state, monitor, x0, tol)
+    run = Run(problem, algorithm, terms, x0, rule, max_iter, check_every, history)
+    run.state = _first_state(run, warm_start)
+    if save_to is not None or resume_from is not None:
+        run.mark = checkpoint.fingerprint(problem, algorithm, terms)
+    if resume_from is not None:
+        run.iteration, run.state, numbers = checkpoint.load(Path(resume_from), run.mark, run.state)
+        run.monitor.restore(numbers)
+    run.file = None if save_to is None else Path(save_to)
+    with progress_bar(progress, algorithm.name, rule.tolerance or TOLERANCE) as report:
+        run.iterate(callback, report)
+    result = _result(run, choice)
     if result.status is not Status.CONVERGED and on_failure != "ignore":
         if on_failure == "raise":
             raise NotConvergedError(result.message)
         warnings.warn(result.message, NotConvergedWarning, stacklevel=2)
     return result
+
+
+def _rule(tol: float | None, stop: Rule | None) -> Rule:
+    if stop is None:
+        return ResidualBelow(TOLERANCE if tol is None else tol)
+    if tol is not None:
+        raise DataError(f"give tol or stop, not both: write stop=ResidualBelow({tol:g}) | {stop}")
+    if not isinstance(stop, Rule):
+        raise DataError(f"stop must be a rule such as ResidualBelow(1e-6) | TimeLimit(10), got {stop!r}")
+    return stop
 
 
 def as_inclusion(problem: Inclusion | Summand) -> Inclusion:
@@ -242,153 +189,71 @@ def choose(problem: Inclusion, algorithm: Algorithm | None) -> tuple[Algorithm, 
     return best.algorithm, best.terms, reason
 
 
-class _Monitor:
-    """Residual, status and iteration count of every row, on the host."""
-
-    def __init__(self, batch: tuple[int, ...], tol: float) -> None:
-        self.tol, self.batch = tol, batch
-        self.residual = np.full(batch, np.inf)
-        self.smallest = np.full(batch, np.inf)
-        self.iterations = np.zeros(batch, dtype=np.int64)
-        self.status: np.ndarray[Any, Any] = np.full(batch, None, dtype=object)
-        self.running = np.ones(batch, dtype=bool)
-        self.history: list[tuple[int, Any]] = []
-        self.stopped = False
-
-    def update(self, iteration: int, residual: np.ndarray[Any, Any]) -> tuple[bool, bool]:
-        """Take one check in; returns whether a row has just ended, and whether a row has just become non-finite."""
-        finite = np.isfinite(residual)
-        usable = self.running & finite
-        self.residual = np.where(usable, residual, self.residual)
-        self.smallest = np.minimum(self.smallest, np.where(usable, residual, np.inf))
-        if not self.history:
-            self.first = np.where(usable, residual, np.inf)
-        self.iterations = np.where(self.running, iteration, self.iterations)
-        bad = self.running & ~finite
-        good = usable & (residual <= self.tol)
-        diverged = usable & (residual > DIVERGENCE * np.maximum(self.smallest, self.tol)) & (residual > DIVERGENCE * self.first)
-        for rows, status in ((bad, Status.NON_FINITE), (good, Status.CONVERGED), (diverged, Status.DIVERGED)):
-            self.status[rows] = status
-        ended = bad | good | diverged
-        self.running = self.running & ~ended
-        self.history.append((iteration, self.public(residual)))
-        return bool(ended.any()), bool(bad.any())
-
-    def stagnates(self) -> bool:
-        """Whether the largest residual fell by less than 1 % over the second half of at least 20 checks."""
-        if len(self.history) < 20:
-            return False
-        middle, end = (float(np.max(self.history[index][1])) for index in (len(self.history) // 2, -1))
-        return end > 0.99 * middle
-
-    def public(self, values: np.ndarray[Any, Any]) -> Any:
-        """A float (or int) without batch axes, else an array."""
-        return values.copy() if self.batch else values.item()
+def _first_state(run: Run, warm_start: Result | None) -> Any:
+    if warm_start is None or type(warm_start.algorithm) is not type(run.algorithm):
+        return run.algorithm.init(run.terms, run.x0)
+    return run.algorithm.rebase(run.terms, warm_start.state)
 
 
-def _iterate(
-    algorithm: Algorithm,
-    terms: Any,
-    x0: Array,
-    max_iter: int,
-    check_every: int,
-    monitor: _Monitor,
-    callback: Callable[[Check], Any] | None,
-    report: Callable[[int, float], None],
-) -> Any:
-    def one(state: Any) -> Any:
-        return algorithm.step(terms, state)
-
-    chunk = arrays.repeat(one, check_every)
-    batch_ndim = len(monitor.batch)
-    state = algorithm.init(terms, x0)
-    frozen: Any | None = None  # Boolean batch array of ended rows, and the state they ended in
-    held = state
-    iteration = 0
-    while iteration < max_iter:
-        last = state
-        steps = min(check_every, max_iter - iteration)
-        with np.errstate(over="ignore", invalid="ignore"):  # overflow is reported by the status
-            state = chunk(state) if steps == check_every else arrays.repeat(one, steps)(state)
-            iteration += steps
-            if frozen is not None:
-                state = arrays.select_rows(frozen, held, state)
-            residual = arrays.norm(algorithm.certificate(terms, state), batch_ndim)
-        host = np.asarray(arrays.to_numpy(residual) if arrays.is_array(residual) else residual, dtype=np.float64)
-        ended, bad = monitor.update(iteration, host)
-        if bad:
-            broken = monitor.status == Status.NON_FINITE
-            state = arrays.select_rows(arrays.from_numpy(broken, residual, bool), last, state) if batch_ndim else last
-        report(iteration, float(np.max(monitor.residual)))
-        if callback is not None and callback(Check(iteration, monitor.public(host), algorithm.solution(terms, state).x)):
-            monitor.stopped = True
-        if monitor.stopped or not monitor.running.any():
-            break
-        if ended:
-            frozen, held = arrays.from_numpy(~monitor.running, residual, bool), state
-    return state
-
-
-def _result(
-    problem: Inclusion,
-    algorithm: Algorithm,
-    terms: Any,
-    choice: str,
-    state: Any,
-    monitor: _Monitor,
-    x0: Array,
-    tol: float,
-) -> Result:
-    default = Status.STOPPED if monitor.stopped else Status.ITERATION_LIMIT
-    monitor.status[monitor.running] = default
-    rows = tuple(monitor.status.ravel().tolist())
-    order = list(Status)
-    worst = max(rows, key=order.index) if rows else Status.CONVERGED
-    x, dual = algorithm.solution(terms, state)
-    mu = terms.constants.strong_monotonicity
-    certified = mu is not None and mu > 0 and "strong_monotonicity" not in terms.constants.estimated
-    message = _message(problem, worst, rows, monitor, x0, x, tol)
+def _result(run: Run, choice: str) -> Result:
+    monitor, terms = run.monitor, run.terms
+    monitor.end(Status.ITERATION_LIMIT)
+    rows = monitor.status
+    worst = max(rows, key=list(Status).index) if rows else Status.CONVERGED
+    x, dual = run.algorithm.solution(terms, run.state)
+    mu = certified(terms)
     return Result(
         x=x,
         dual=dual,
         status=worst,
         residual=monitor.public(monitor.residual),
-        error_bound=monitor.public(monitor.residual / float(mu)) if certified else None,
+        error_bound=None if mu is None else monitor.public(monitor.residual / mu),
         iterations=monitor.public(monitor.iterations),
-        algorithm=algorithm,
+        algorithm=run.algorithm,
         step=terms.step_size,
         guarantee=terms.guarantee,
         history=monitor.history,
-        message=message,
+        message=_message(run, worst, rows, x),
         choice=choice,
         notes=terms.notes,
         row_status=rows if monitor.batch else (),
-        state=state,
+        state=run.state,
+        problem=run.problem,
+        certificate=run.certificate,
+        seconds=run.seconds,
+        inconsistency=run.inconsistency,
     )
 
 
-def _message(
-    problem: Inclusion, status: Status, rows: tuple[Status, ...], monitor: _Monitor, x0: Array, x: Array, tol: float
-) -> str:
+def _message(run: Run, status: Status, rows: tuple[Status, ...], x: Array) -> str:
+    monitor, rule = run.monitor, run.monitor.rule
     count = f"{sum(row is status for row in rows)} of {len(rows)} rows: " if monitor.batch else ""
+    largest = float(np.max(monitor.residual, initial=0.0))
     if status is Status.CONVERGED:
-        return "converged: residual <= tol"
+        return f"converged: {rule} is met"
     if status is Status.STOPPED:
-        return f"{count}stopped by the callback"
-    largest = float(np.max(monitor.residual))
-    if status is Status.ITERATION_LIMIT:
-        floor = checks.rounding_floor(problem, x)
-        if largest <= 100 * floor:
-            dtype = arrays.leaves(x)[0].dtype
-            return (
-                f"{count}iteration limit: the residual {largest:.3g} is at the rounding level of {dtype} for these data "
-                f"(about {floor:.1g}), so tol={tol:g} cannot be reached; raise tol or use float64"
-            )
-        advice = "raise max_iter, or look at explain(problem) for a method with a better rate"
-        if monitor.stagnates():
-            advice = "it has stood still for the second half of them, so the problem may have no solution (disjoint sets, say)"
-        steps = int(np.max(monitor.iterations))
-        return f"{count}iteration limit: residual {largest:.3g} > tol={tol:g} after {steps} iterations; {advice}"
-    cause = checks.find_cause(problem, x0, x)
+        return f"{count}stopped by {'the callback' if run.stopped else rule}; the residual is {largest:.3g}"
+    if status is Status.INCONSISTENT:
+        return f"{count}inconsistent: {run.inconsistency}; Result.inconsistency has the vector that shows it"
+    if status in (Status.ITERATION_LIMIT, Status.STALLED):
+        return f"{count}{status}: residual {largest:.3g}, which does not meet {rule}, {_limit_advice(run, status, x, largest)}"
+    cause = checks.find_cause(run.problem, run.x0, x)
     seen = "became infinite or NaN" if status is Status.NON_FINITE else f"grew to {largest:.3g}"
     return f"{count}{status}: the residual {seen}. {cause}"
+
+
+def _limit_advice(run: Run, status: Status, x: Array, largest: float) -> str:
+    floor = checks.rounding_floor(run.problem, x)
+    when = f"after {int(np.max(run.monitor.iterations))} iterations"
+    if largest <= 100 * floor:
+        dtype = arrays.leaves(x)[0].dtype
+        return (
+            f"{when}: it is at the rounding level of {dtype} for these data (about {floor:.1g}); ask for less, or use float64"
+        )
+    if status is Status.STALLED:
+        return f"{when}: it has stopped changing; look at explain(problem) for another method"
+    if run.inconsistency is not None:
+        return f"{when}; {run.inconsistency}: the problem has no solution, or it is far away (Result.inconsistency)"
+    if run.monitor.stagnates():
+        return f"{when}; it has stood still for half of them, so the problem may have no solution (disjoint sets, say)"
+    return f"{when}; raise max_iter, or look at explain(problem) for a method with a better rate"

@@ -35,7 +35,7 @@ def run(tick: Tick) -> Part:
     start = monops.Blocks((np.full(n, 1 / n), np.full(n, 1 / n)))
     answers = []
     for index, method in enumerate((monops.ForwardBackwardForward(), monops.ChambollePock())):
-        result = monops.solve(game, method, x0=start, tol=1e-7, max_iter=100_000).require()
+        result = monops.solve(game, method, x0=start, tol=1e-7, max_iter=100_000, history=True).require()
         x, y = result.x
         answers.append((result, float(y @ payoff @ x), float(np.max(payoff @ x) - np.min(payoff.T @ y))))
         tick((index + 1) / 4)

@@ -29,7 +29,7 @@ def run(tick: Tick) -> Part:
         tick(min(1.0, np.log(first[0] / check.residual) / np.log(first[0] / TOLERANCE)) if check.residual > 0 else 1.0)
 
     result = monops.solve(
-        problem, monops.ChambollePock(step_size=0.05), x0=noisy, tol=TOLERANCE, max_iter=3000, callback=report
+        problem, monops.ChambollePock(step_size=0.05), x0=noisy, tol=TOLERANCE, max_iter=3000, callback=report, history=True
     ).require()
     before, after = psnr(noisy, truth), psnr(result.x, truth)
     part = Part(

@@ -63,7 +63,7 @@ except monops.errors.StepSizeError as refusal:
 # ------------------
 # The residual is the norm of an explicit element of the sum of operators at the answer: the same meaning for every method.
 results = [
-    monops.solve(problem, method, tol=1e-8, max_iter=20_000)
+    monops.solve(problem, method, tol=1e-8, max_iter=20_000, history=True)
     for method in (monops.ForwardBackward(), monops.AcceleratedForwardBackward(), monops.DouglasRachford())
 ]
 print(results[1])

@@ -67,6 +67,12 @@ class Algorithm(ABC):
         """A state with the governing point z: ``governing(step(at(z)))`` is T z."""
         return self.init(terms, z)
 
+    def rebase(self, terms: Any, state: Any) -> Any:
+        """A first state for other terms from a state of this method: a warm start with all that still holds."""
+        if self.is_map:
+            return self.at(terms, self.governing(terms, state))
+        return self.init(terms, self.solution(terms, state).x)
+
     def averagedness(self, terms: Any) -> float | None:
         """a in (0, 1] for which T = (1 - a) I + a N with N nonexpansive in the metric; None where none is proven."""
         return None

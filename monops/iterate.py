@@ -1,0 +1,163 @@
+"""The loop of a solve: chunks of steps, each followed by one check of every row that still runs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from monops import arrays, checkpoint, checks, duality
+from monops.algorithms import Algorithm
+from monops.arrays import Array
+from monops.inconsistency import Drift, Inconsistency, explain_drift
+from monops.problem import Inclusion
+from monops.result import Check, Status, host_rows
+from monops.rows import STATUSES, Monitor, Rows
+from monops.stopping import Rule
+
+SAVE_EVERY = 30.0  # seconds between two checkpoints; the last state is always written
+
+
+class Frozen(NamedTuple):
+    """Rows that have ended among those that are still computed, and the state they ended in."""
+
+    rows: Array
+    state: Any
+
+
+class Run:
+    """One solve while it runs."""
+
+    def __init__(
+        self,
+        problem: Inclusion,
+        algorithm: Algorithm,
+        terms: Any,
+        x0: Array,
+        rule: Rule,
+        max_iter: int,
+        check_every: int,
+        history: bool,
+    ) -> None:
+        self.problem, self.algorithm, self.terms, self.x0 = problem, algorithm, terms, x0
+        self.max_iter, self.check_every = max_iter, check_every
+        batch = tuple(int(n) for n in arrays.leaves(x0)[0].shape[: problem.batch_ndim])
+        self.monitor = Monitor(batch, rule, history)
+        self.rows = Rows(() if rule.needs_values else batch)
+        self.state: Any = None
+        self.certificate: Array | None = None
+        self.iteration, self.seconds = 0, 0.0
+        self.mark, self.saved = "", 0.0
+        self.file: Path | None = None
+        self.stopped = False
+        self.inconsistency: Inconsistency | None = None
+        self.all_terms = terms
+
+    def iterate(self, callback: Callable[[Check], Any] | None, report: Callable[[int, float], None]) -> None:
+        """Chunks of steps, each followed by one check, until every row has ended."""
+        monitor, begin = self.monitor, time.perf_counter()
+        drift = Drift(self.check_every) if self.algorithm.is_map and not monitor.batch else None
+        floor, previous = 0.0, self.algorithm.solution(self.terms, self.state).x
+        frozen = self._freeze() if not monitor.running.all() else None
+        while self.iteration < self.max_iter and monitor.running.any():
+            last = self.state
+            with np.errstate(over="ignore", invalid="ignore"):  # overflow is reported by the status
+                self._chunk(frozen)
+                self.certificate = self.algorithm.certificate(self.terms, self.state)
+                residual = arrays.norm(self.certificate, len(monitor.batch))
+                point = self.algorithm.solution(self.terms, self.state)
+                check = self._check(residual, point, previous, begin)
+            if monitor.checks & (monitor.checks - 1) == 0:  # at checks 1, 2, 3, 5, 9, ...
+                floor = checks.rounding_floor(self.problem, point.x)
+            ended, bad = monitor.update(check, self.rows.at, floor)
+            if bad:
+                broken = monitor.code[self.rows.at] == STATUSES.index(Status.NON_FINITE)
+                rows = arrays.from_numpy(broken, residual, bool)
+                self.state = arrays.select_rows(rows, last, self.state) if monitor.batch else last
+                self.certificate = None
+            previous = point.x
+            self.seconds = time.perf_counter() - begin
+            report(self.iteration, float(np.max(monitor.residual, initial=0.0)))
+            if callback is not None and callback(self._whole_check(check)):
+                self.stopped = True
+                monitor.end(Status.STOPPED)
+            if drift is not None and monitor.running.any():
+                self._observe(drift, point)
+            if ended and monitor.running.any():
+                self.terms, self.state = self.rows.compact(self.algorithm, self.terms, self.state, monitor.running)
+                frozen = self._freeze()
+            if self.file is not None and self.seconds - self.saved > SAVE_EVERY:
+                self._save()
+        if self.file is not None:
+            self._save()
+        if self.rows.aside:
+            self.state, self.terms = self.rows.whole(self.state), self.all_terms
+            self.certificate = self.algorithm.certificate(self.terms, self.state)
+        self.seconds = time.perf_counter() - begin
+
+    def _freeze(self) -> Frozen:
+        ended = ~self.monitor.running[self.rows.at]
+        return Frozen(arrays.from_numpy(ended, arrays.leaves(self.state)[0], bool), self.state)
+
+    def _chunk(self, frozen: Frozen | None) -> None:
+        steps = min(self.check_every, self.max_iter - self.iteration)
+        state = arrays.repeat(lambda state: self.algorithm.step(self.terms, state), steps)(self.state)
+        self.iteration += steps
+        self.state = state if frozen is None else arrays.select_rows(frozen.rows, frozen.state, state)
+
+    def _check(self, residual: Array, point: Any, previous: Array, begin: float) -> Check:
+        host = host_rows(residual)
+        first = self.monitor.first[self.rows.at] if self.monitor.checks else host
+        same = arrays.leaves(previous)[0].shape == arrays.leaves(point.x)[0].shape
+        return Check(
+            self.iteration,
+            host,
+            first if self.monitor.batch else float(first),
+            point.x,
+            point.dual,
+            time.perf_counter() - begin,
+            certified(self.terms),
+            previous if same else None,
+            lambda: duality.evaluate(self.problem, point.x, point.dual),
+        )
+
+    def _whole_check(self, check: Check) -> Check:
+        if not self.rows.aside:
+            return check
+        x, dual = self.algorithm.solution(self.all_terms, self.rows.whole(self.state))
+        first = self.monitor.first.copy()
+        return Check(
+            self.iteration,
+            self.monitor.residual.copy(),
+            first,
+            x,
+            dual,
+            check.seconds,
+            check.strong_monotonicity,
+            None,
+            lambda: duality.evaluate(self.problem, x, dual),
+        )
+
+    def _observe(self, drift: Drift, point: Any) -> None:
+        z = self.algorithm.governing(self.terms, self.state)
+        if drift.observe(self.iteration, z, point.x, point.dual):
+            self.inconsistency = explain_drift(self.problem, point.x, drift)
+            if self.inconsistency.kind != "drift":
+                self.monitor.end(Status.INCONSISTENT)
+        elif drift.steady == 0:
+            self.inconsistency = None
+
+    def _save(self) -> None:
+        assert self.file is not None
+        checkpoint.save(self.file, self.mark, self.iteration, self.rows.whole(self.state), self.monitor.numbers())
+        self.saved = self.seconds
+
+
+def certified(terms: Any) -> float | None:
+    """The strong monotonicity that makes residual / mu a proven bound, or None."""
+    mu = terms.constants.strong_monotonicity
+    proven = mu is not None and mu > 0 and "strong_monotonicity" not in terms.constants.estimated
+    return float(mu) if proven else None

@@ -1,0 +1,290 @@
+"""The driver: stopping rules, gaps, warm starts, checkpoints, inconsistent problems, batches whose ended rows cost nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import monops
+from monops import arrays
+from monops.errors import DataError, NotConvergedWarning
+from monops.rows import Rows
+
+rng = np.random.default_rng(0)
+A, b = rng.standard_normal((30, 20)), rng.standard_normal(30)
+WEIGHT = 0.2 * float(np.max(np.abs(A.T @ b)))
+
+
+def lasso() -> Any:
+    return monops.LeastSquares(A, b) + WEIGHT * monops.L1Norm()
+
+
+def quiet(*args: Any, **kwargs: Any) -> monops.Result:
+    return monops.solve(*args, **kwargs, on_failure="ignore")
+
+
+# ---- stopping rules ------------------------------------------------------------------------------------
+
+
+def test_rules_combine() -> None:
+    either = quiet(lasso(), monops.ForwardBackward(), stop=monops.ResidualBelow(1e-300) | monops.IterationLimit(20))
+    assert either.status is monops.Status.STOPPED
+    assert either.iterations == 20
+    assert "IterationLimit(20)" in either.message
+    both = quiet(lasso(), monops.ForwardBackward(), stop=monops.ResidualBelow(1e300) & monops.IterationLimit(50))
+    assert both.status is monops.Status.CONVERGED
+    assert both.iterations == 50
+    assert quiet(lasso(), stop=monops.TimeLimit(0.0)).iterations == 10
+
+
+@pytest.mark.parametrize(
+    ("rule", "reached"),
+    [
+        (monops.GapBelow(1e-3), lambda r: r.gap <= 1e-3),
+        (monops.RelativeGapBelow(1e-5), lambda r: r.gap <= 1e-5 * r.objective),
+        (monops.DistanceBelow(1e-2), lambda r: r.error_bound <= 1e-2),
+        (monops.RelativeResidualBelow(1e-3), lambda r: r.residual <= 1e-3 * r.history[0][1]),
+    ],
+    ids=str,
+)
+def test_goals_stop_where_they_say_and_not_before(rule: monops.Rule, reached: Any) -> None:
+    result = monops.solve(lasso(), monops.ForwardBackward(), stop=rule, history=True, check_every=1)
+    assert result.success
+    assert reached(result)
+    before = quiet(lasso(), monops.ForwardBackward(), tol=0.0, max_iter=result.iterations - 1, history=True, check_every=1)
+    assert not reached(before)
+
+
+def test_small_steps_are_no_goal() -> None:
+    result = quiet(lasso(), monops.ForwardBackward(), stop=monops.ChangeBelow(1e-3))
+    assert result.status is monops.Status.STOPPED
+
+
+def test_rules_that_the_problem_cannot_answer_say_so() -> None:
+    rotation = monops.Affine(np.array([[0.0, -1.0], [1.0, 0.0]]), np.ones(2))
+    with pytest.raises(DataError, match="a term is no function"):
+        monops.solve(rotation, stop=monops.GapBelow(1e-3))
+    with pytest.raises(DataError, match="strongly monotone"):
+        monops.solve(rotation, stop=monops.DistanceBelow(1e-3))
+    with pytest.raises(DataError, match="tol or stop, not both"):
+        monops.solve(lasso(), tol=1e-3, stop=monops.TimeLimit(1.0))
+    with pytest.raises(DataError, match=r"tol=-1"):
+        monops.solve(lasso(), tol=-1)
+
+
+# ---- objective and gap -----------------------------------------------------------------------------------
+
+
+def test_the_gap_bounds_the_distance_to_the_minimum() -> None:
+    best = monops.solve(lasso(), tol=1e-10)
+    assert best.gap < 1e-10
+    assert best.dual_objective <= best.objective
+    for iterations in (3, 10, 30):
+        rough = quiet(lasso(), monops.ForwardBackward(), tol=0.0, max_iter=iterations)
+        assert rough.objective == pytest.approx(0.5 * np.sum((A @ rough.x - b) ** 2) + WEIGHT * np.abs(rough.x).sum())
+        assert rough.gap >= rough.objective - best.objective > 0
+        assert np.isfinite(rough.gap)
+
+
+def test_the_gap_of_total_variation_and_its_two_residuals() -> None:
+    signal, D = rng.standard_normal(24), monops.Matrix(np.diff(np.eye(24), axis=0))
+    problem = monops.SquaredL2().translate(signal) + 0.7 * monops.L1Norm() @ D
+    result = monops.solve(problem, monops.ChambollePock(), tol=1e-9)
+    assert abs(result.gap) < 1e-8
+    assert result.residual == pytest.approx(np.hypot(result.primal_residual, result.dual_residual), abs=1e-15)
+    assert monops.solve(lasso()).dual_residual is None
+
+
+def test_gap_of_rows_is_one_number_a_row() -> None:
+    targets = rng.standard_normal((4, 30))
+    result = monops.solve(monops.LeastSquares(A, targets) + 2.0 * monops.L1Norm(), x0=np.zeros((4, 20)), batch_ndim=1, tol=1e-9)
+    assert result.gap.shape == (4,)
+    assert np.all(np.abs(result.gap) < 1e-7)
+
+
+# ---- warm starts and checkpoints ---------------------------------------------------------------------------
+
+
+def test_a_warm_start_keeps_the_dual_point() -> None:
+    D = monops.Matrix(np.diff(np.eye(24), axis=0))
+    signal = rng.standard_normal(24)
+
+    def problem(signal: np.ndarray) -> Any:
+        return monops.SquaredL2().translate(signal) + 0.7 * monops.L1Norm() @ D
+
+    cold = monops.solve(problem(signal), monops.ChambollePock(), tol=1e-8)
+    again = monops.solve(problem(signal), warm_start=cold, tol=1e-8)
+    assert isinstance(again.algorithm, monops.ChambollePock)
+    assert again.iterations == 10  # one check
+    near = monops.solve(problem(signal + 1e-3), warm_start=cold, tol=1e-6)
+    primal_only = monops.solve(problem(signal + 1e-3), monops.ChambollePock(), x0=cold.x, tol=1e-6)
+    assert near.iterations < primal_only.iterations
+    with pytest.raises(DataError, match="x0 or warm_start"):
+        monops.solve(problem(signal), x0=signal, warm_start=cold)
+
+
+@pytest.mark.parametrize("method", [monops.ForwardBackward(), monops.AcceleratedForwardBackward(), monops.DouglasRachford()])
+def test_a_resumed_run_has_identical_iterates(method: monops.Algorithm, tmp_path: Path) -> None:
+    file = tmp_path / "run.npz"
+    whole = quiet(lasso(), method, tol=0.0, max_iter=45)
+    cut = quiet(lasso(), method, tol=0.0, max_iter=25, save_to=file)
+    resumed = quiet(lasso(), method, tol=0.0, max_iter=45, resume_from=file)
+    np.testing.assert_array_equal(whole.x, resumed.x)
+    assert resumed.iterations == 45
+    assert not np.array_equal(cut.x, whole.x)
+    for leaf, other in zip(arrays.leaves(whole.state), arrays.leaves(resumed.state), strict=True):
+        np.testing.assert_array_equal(leaf, other)
+
+
+def test_a_checkpoint_of_another_run_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "run.npz"
+    quiet(lasso(), monops.ForwardBackward(), tol=0.0, max_iter=5, save_to=file)
+    other = monops.LeastSquares(A, b + 1.0) + WEIGHT * monops.L1Norm()
+    with pytest.raises(DataError, match="belongs to another run"):
+        monops.solve(other, monops.ForwardBackward(), resume_from=file)
+    with pytest.raises(DataError, match="cannot be read"):
+        monops.solve(lasso(), monops.ForwardBackward(), resume_from=tmp_path / "none.npz")
+    (tmp_path / "junk.npz").write_bytes(b"junk")
+    with pytest.raises(DataError, match="cannot be read"):
+        monops.solve(lasso(), monops.ForwardBackward(), resume_from=tmp_path / "junk.npz")
+
+
+# ---- inconsistent problems ----------------------------------------------------------------------------------
+
+
+def test_disjoint_sets_give_the_gap_vector_and_a_separating_one() -> None:
+    """Two discs of radius 1 with centres 4 apart: the minimal displacement is the gap of length 2 between them."""
+    left, right = monops.L2Ball(1.0), monops.L2Ball(1.0).translate(np.array([4.0, 0.0]))
+    with pytest.warns(NotConvergedWarning, match="no point lies in all domains"):
+        result = monops.solve(left + right, monops.DouglasRachford(), x0=np.array([0.0, 0.5]))
+    assert result.status is monops.Status.INCONSISTENT
+    reason = result.inconsistency
+    assert reason is not None
+    assert reason.kind == "infeasible"
+    assert reason.value < 0
+    np.testing.assert_allclose(np.abs(reason.displacement), [2.0, 0.0], atol=0.05)
+    y = arrays.leaves(reason.vector)
+    np.testing.assert_allclose(y[0] + y[1], 0.0, atol=1e-12)
+    # the hyperplane separates: the largest <y1, .> on the left disc plus the largest <y2, .> on the right one is negative
+    assert np.linalg.norm(y[0]) + np.linalg.norm(y[1]) + y[1] @ np.array([4.0, 0.0]) < 0
+
+
+def test_an_unbounded_objective_is_certified_by_a_direction() -> None:
+    slope = monops.Zero().tilt(np.array([1.0, -1.0]))
+    with pytest.warns(NotConvergedWarning, match="falls for ever along a direction"):
+        result = monops.solve(slope + monops.NonNegative(), monops.DouglasRachford(), x0=np.ones(2))
+    assert result.status is monops.Status.INCONSISTENT
+    assert result.inconsistency is not None
+    d = result.inconsistency.vector
+    assert np.all(d >= 0)
+    assert d @ np.array([1.0, -1.0]) < 0
+
+
+def test_a_far_solution_is_not_called_inconsistent() -> None:
+    """|x - 10^4| falls at a constant speed: the steps stand still for long, and yet there is a solution."""
+    far = monops.L1Norm().translate(np.array([1e4]))
+    result = monops.solve(far, monops.ProximalPoint(step_size=1.0), x0=np.zeros(1), max_iter=20_000)
+    assert result.success
+    short = quiet(far, monops.ProximalPoint(step_size=1.0), x0=np.zeros(1), max_iter=5000)
+    assert short.status is monops.Status.ITERATION_LIMIT
+    assert "or it is far away" in short.message
+    assert short.inconsistency is not None
+    assert short.inconsistency.kind == "drift"
+
+
+def test_a_residual_that_stops_changing_is_stalled() -> None:
+    """In float32 the residual reaches a floor above the tolerance, and the solve does not go on for ever."""
+    single = monops.LeastSquares(A.astype(np.float32), b.astype(np.float32)) + WEIGHT * monops.L1Norm()
+    result = quiet(single, monops.ForwardBackward(), tol=1e-12, max_iter=100_000)
+    assert result.status is monops.Status.STALLED
+    assert result.iterations < 10_000
+    assert "rounding level of float32" in result.message
+
+
+# ---- batches -----------------------------------------------------------------------------------------------
+
+
+class Counting:
+    """Rows that a forward value is taken of."""
+
+    def __init__(self) -> None:
+        self.rows = 0
+
+    def __call__(self, x: np.ndarray) -> np.ndarray:
+        self.rows += x.shape[0]
+        return x * np.linspace(1.0, 0.02, 8)
+
+
+def test_ended_rows_cost_no_more_time() -> None:
+    """One hard row among a hundred easy ones: the forward value is taken of few rows, and the answers are the same."""
+    count = Counting()
+    operator = monops.Custom(forward=count, constants=monops.Constants(0.02, lipschitz=1.0, cyclic=True))
+    start = np.zeros((128, 8))
+    start[:, 0] = rng.standard_normal(128)
+    start[77] = 1.0
+    result = monops.solve(operator, monops.ForwardBackward(step_size=1.0), x0=start, batch_ndim=1, tol=1e-8)
+    assert result.success
+    assert result.iterations[77] > 10 * np.median(result.iterations)
+    assert count.rows < 0.2 * 128 * result.iterations[77]
+    assert result.state.x.shape == (128, 8)
+    np.testing.assert_allclose(result.x, 0.0, atol=1e-6)
+
+
+def test_moved_rows_keep_their_data_their_order_and_their_iterates() -> None:
+    """Row data (targets), a square matrix with as many rows as the batch, and numbers for all: against single solves."""
+    M = 0.3 * np.eye(6) + np.triu(rng.standard_normal((6, 6)), 1) * 0.2
+    M = M @ M.T + 0.1 * np.eye(6)
+    q = rng.standard_normal((6, 6)) * np.array([[1e-6], [1.0], [1e-6], [30.0], [1e-5], [1e-6]])
+    problem = monops.Affine(M, q) + monops.NonNegative()
+    together = monops.solve(problem, monops.ForwardBackward(), x0=np.zeros((6, 6)), batch_ndim=1, tol=1e-9)
+    assert together.success
+    for row in range(6):
+        alone = monops.solve(monops.Affine(M, q[row]) + monops.NonNegative(), monops.ForwardBackward(), tol=1e-9)
+        assert alone.iterations == together.iterations[row]
+        np.testing.assert_allclose(alone.x, together.x[row], atol=1e-13)
+    assert len(set(together.iterations.tolist())) > 2
+
+
+def test_row_data_out_of_sight_switch_the_moving_off() -> None:
+    """A callable that closes over row data cannot be given fewer rows: the trial step shows it, and all rows stay."""
+    shift = rng.standard_normal((4, 3)) * np.array([[1e-7], [1e-7], [1e-7], [10.0]])
+    operator = monops.Custom(forward=lambda x: 0.5 * x - shift, constants=monops.Constants(0.5, lipschitz=0.5, cyclic=True))
+    result = monops.solve(operator, monops.ForwardBackward(step_size=0.5), x0=np.zeros((4, 3)), batch_ndim=1, tol=1e-9)
+    assert result.success
+    np.testing.assert_allclose(result.x, 2.0 * shift, atol=1e-8)
+
+
+def test_callback_sees_all_rows_in_order() -> None:
+    q = np.array([[1e-9], [5.0], [1e-9], [1e-9]]) * np.ones((4, 3))
+    shapes, residuals = [], []
+
+    def look(check: monops.Check) -> None:
+        shapes.append(check.x.shape)
+        residuals.append(check.residual)
+
+    M = np.diag([1.0, 0.1, 0.5])
+    monops.solve(monops.Affine(M, q), monops.ForwardBackward(), x0=np.zeros((4, 3)), batch_ndim=1, callback=look)
+    assert set(shapes) == {(4, 3)}
+    assert residuals[-1][1] == max(residuals[-1])
+
+
+def test_rows_agree_after_a_checkpoint(tmp_path: Path) -> None:
+    q = np.array([[1e-9], [5.0], [1.0], [1e-9]]) * np.ones((4, 3))
+    problem = monops.Affine(np.diag([1.0, 0.05, 0.5]), q)
+    settings: dict[str, Any] = {"x0": np.zeros((4, 3)), "batch_ndim": 1, "tol": 1e-8}
+    whole = monops.solve(problem, monops.ForwardBackward(), **settings)
+    quiet(problem, monops.ForwardBackward(), **settings, max_iter=30, save_to=tmp_path / "rows.npz")
+    resumed = monops.solve(problem, monops.ForwardBackward(), **settings, resume_from=tmp_path / "rows.npz")
+    np.testing.assert_array_equal(whole.x, resumed.x)
+    np.testing.assert_array_equal(whole.iterations, resumed.iterations)
+
+
+def test_two_batch_axes_are_frozen_but_not_moved() -> None:
+    assert Rows((2, 3)).index is None
+    targets = rng.standard_normal((2, 3, 30))
+    result = monops.solve(monops.LeastSquares(A, targets) + 1.0 * monops.L1Norm(), x0=np.zeros((2, 3, 20)), batch_ndim=2)
+    assert result.success
+    assert result.residual.shape == (2, 3)
