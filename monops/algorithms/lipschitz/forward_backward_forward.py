@@ -4,41 +4,26 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple, final
+from typing import ClassVar, NamedTuple, final
 
-from monops import constants as calculus
-from monops.algorithms.algorithm import Algorithm, Solution, notes
-from monops.algorithms.roles import (
-    PrimalDualForward,
-    PrimalDualResolvent,
-    primal_dual_roles,
-    require_resolvent,
-    sort_roles,
-    too_many_resolvents,
-    zero,
-)
-from monops.arrays import Array, Blocks
+from monops.algorithms.algorithm import Algorithm, Solution
+from monops.algorithms.monotone_lipschitz import Terms, answer, bind, hypotheses, start, total_monotonicity
+from monops.arrays import Array
 from monops.constants import Constants
-from monops.errors import DataError
 from monops.problem import Inclusion
 from monops.theory import Guarantee, Missing, Number
 
 
 def guarantee(A: Constants, B: Constants) -> Guarantee | Missing:
-    """B monotone and L-Lipschitz: step in (0, 1/L); B also mu-strong: factor 1 - s mu (1 - sL)/(1 - sL + s mu).
+    """B monotone and L-Lipschitz: step in (0, 1/L); A + B mu-strong too: factor 1 - s mu (1 - sL)/(1 - sL + s mu).
 
     The factor is a bound, not tight, proven by a symbolic certificate (monops, unpublished; see tests); its best step is
     1/(L + sqrt(mu L)).
     """
-    if not A.monotone:
-        return Missing("A is not known to be monotone", "declare constants=Constants(strong_monotonicity=0.0) if it is")
-    if not B.monotone:
-        return Missing(
-            "B is not known to be monotone", "declare constants=Constants(strong_monotonicity=0.0, lipschitz=L) if it is"
-        )
-    if B.lipschitz is None:
-        return Missing("B has no known Lipschitz constant", "declare constants=Constants(lipschitz=...)")
-    mu, lipschitz = B.strong_monotonicity, B.lipschitz
+    missing = hypotheses(A, B)
+    if missing is not None:
+        return missing
+    mu, lipschitz = total_monotonicity(A, B), B.lipschitz
 
     def squared_contraction(step: Number) -> Number:
         slack = 1 - step * lipschitz
@@ -59,18 +44,6 @@ def guarantee(A: Constants, B: Constants) -> Guarantee | Missing:
     )
 
 
-class Terms(NamedTuple):
-    """Who plays which role, and the resolved numbers; ``lifted`` when x is the first block of (x, dual)."""
-
-    A: Any
-    B: Any
-    step_size: float
-    lifted: Any
-    guarantee: Guarantee
-    constants: Constants
-    notes: tuple[str, ...]
-
-
 class State(NamedTuple):
     """x, the shadow point y in the domain of A, and the x that y came from."""
 
@@ -87,7 +60,14 @@ class ForwardBackwardForward(Algorithm):
     Parameters
     ----------
     step_size : float, optional
-        In (0, 1/L). Default: 1/(L + sqrt(mu L)) for strongly monotone B, else 0.9/L.
+        In (0, 1/L). Default: 1/(L + sqrt(mu L)) for strongly monotone A + B, else 0.9/L.
+
+    Raises
+    ------
+    NotApplicableError
+        When more than one term needs its resolvent and none has a linear map, or no term is Lipschitz.
+    StepSizeError
+        When the step is outside the proven interval.
 
     Notes
     -----
@@ -117,38 +97,10 @@ class ForwardBackwardForward(Algorithm):
     is_map: ClassVar[bool] = True
 
     def match(self, problem: Inclusion) -> Terms:
-        A, B, lifted = self._roles(problem)
-        proven = guarantee(A.constants, B.constants)
-        if isinstance(proven, Missing):
-            self.refuse(proven)
-        step = proven.resolve(self.step_size, self.name)
-        total = calculus.add(A.constants, B.constants)
-        return Terms(A, B, step, lifted, proven, total, notes(A.constants, B.constants))
-
-    def _roles(self, problem: Inclusion) -> tuple[Any, Any, Any]:
-        roles = sort_roles(problem, "lipschitz")
-        simple = [operator for operator in roles.resolvents if require_resolvent(operator, "lipschitz") is None]
-        if len(simple) == len(roles.resolvents) <= 1:
-            if roles.forward is None:
-                self.refuse(Missing("no term has a forward value with a known Lipschitz constant", "use ProximalPoint"))
-            return (simple[0] if simple else zero(problem)), roles.forward, None
-        if not any(term.map is not None for term in problem.terms):
-            for operator in roles.resolvents:
-                missing = require_resolvent(operator, "lipschitz")
-                if missing is not None:
-                    self.refuse(missing)
-            self.refuse(too_many_resolvents(roles.resolvents, "lipschitz", "use DouglasRachford or DavisYin"))
-        split = primal_dual_roles(problem, "lipschitz")
-        if isinstance(split, Missing):
-            self.refuse(split)
-        return PrimalDualResolvent(split), PrimalDualForward(split), split.map
+        return bind(self, problem, guarantee, self.step_size)
 
     def init(self, terms: Terms, x0: Array) -> State:
-        if terms.lifted is not None:
-            if isinstance(x0, Blocks):
-                raise DataError("x0 of a problem with linear maps is the primal point alone: pass one array")
-            x0 = Blocks((x0, 0.0 * terms.lifted.apply(x0)))
-        return State(x0, x0, x0)
+        return self.at(terms, start(terms, x0))
 
     def step(self, terms: Terms, state: State) -> State:
         x, step = state.x, terms.step_size
@@ -160,7 +112,7 @@ class ForwardBackwardForward(Algorithm):
         return State(z, z, z)
 
     def solution(self, terms: Terms, state: State) -> Solution:
-        return Solution(state.y) if terms.lifted is None else Solution(*state.y)
+        return answer(terms, state.y)
 
     def certificate(self, terms: Terms, state: State) -> Array:
         return (state.previous - state.x) / terms.step_size
