@@ -77,6 +77,10 @@ class Matrix(LinearMap):
             return xp.conj(xp.conj(y) @ self.matrix)
         return y @ self.matrix
 
+    def columns(self, indices: Array) -> Array:
+        """The columns A[:, indices] as an array (m, k); indices are integers of the same library."""
+        return arrays.namespace(self.matrix).take(self.matrix, indices, axis=1)
+
     @cached_property
     def gram_spectrum(self) -> tuple[Array, Array]:
         """Eigenvalues (ascending) and eigenvectors of the smaller of A*A and AA*."""

@@ -63,6 +63,11 @@ class SparseMatrix(LinearMap):
     def _adjoint_matrix(self) -> Any:
         return scipy.sparse.csr_array(self.matrix.conj().T)
 
+    def columns(self, indices: Any) -> Any:
+        """The columns A[:, indices] as a SciPy sparse matrix (m, k), compressed by columns; indices are NumPy integers."""
+        adjoint = self._adjoint_matrix  # its rows are the columns, conjugated
+        return adjoint[indices].T if adjoint.dtype.kind == "f" else adjoint[indices].T.conj()
+
     @staticmethod
     def _product(matrix: Any, x: Array) -> Array:
         if not isinstance(x, np.ndarray):

@@ -1,0 +1,404 @@
+"""Newton steps on a growing working set, for a smooth function of Ax plus a separable one with kinks or bounds.
+
+    minimise h(Ax) + g(x),  h twice differentiable and separable (or A*(Ax - b) its gradient), g separable.
+
+One pass A* h'(Ax) scores each coordinate by the distance of the negative gradient from dg; the worst join the working set W. On W
+the quadratic model of h(Ax) plus g is minimised (accelerated steps, then projected Newton steps: `piecewise_newton`) to a part of
+the violation outside of W; for an h that is not quadratic again and again, each time followed by a line search on the objective
+(proximal Newton: Lee, Sun and Saunders 2014). W only grows, so that finitely many passes suffice (Johnson and Guestrin 2015).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple, final
+
+import numpy as np
+import scipy.sparse
+
+from monops import arrays
+from monops.algorithms.algorithm import Algorithm, Solution
+from monops.algorithms.piecewise_newton import SUFFICIENT, Model, value_change
+from monops.arrays import Array
+from monops.constants import Constants
+from monops.functions import LeastSquares
+from monops.functions.separable import Separable
+from monops.linear import LinearMap, Matrix, SparseMatrix
+from monops.problem import Inclusion, Term
+from monops.theory import Guarantee, Missing
+
+FIRST = 100  # coordinates of the first working set
+LARGEST = 5000  # coordinates for whose Gram matrix there is room
+PART, LEAST_PART = 0.1, 1e-3  # of the violation outside of W, and of that before, may be left inside
+
+
+def guarantee() -> Guarantee:
+    """Each pass lowers the objective; the working set grows until it holds every coordinate that violates optimality."""
+    return Guarantee(
+        interval=(0, 1),
+        best_step=1.0,
+        formula="0 < step_size <= 1",
+        rate="finitely many working sets; locally quadratic on the last",
+        source="Johnson-Guestrin (2015); Lee-Sun-Saunders (2014)",
+        upper_included=True,
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class SquaredDistance:
+    """h(z) = 1/2 |z - b|^2, the least squares in the form that the method takes."""
+
+    b: Array
+
+    def slope(self, z: Array) -> Array:
+        """h'."""
+        return z - self.b
+
+
+@dataclass(frozen=True, eq=False)
+class Loss:
+    """h from a separable smooth function."""
+
+    function: Separable
+
+    def slope(self, z: Array) -> Array:
+        """h'."""
+        return self.function.entry_slope(z)
+
+
+class Terms(NamedTuple):
+    """The map A, the loss h (its curvature is 1 for least squares), the penalty g."""
+
+    map: Any
+    loss: SquaredDistance | Loss
+    penalty: Separable
+    step_size: float
+    guarantee: Guarantee
+    constants: Constants
+    notes: tuple[str, ...]
+
+
+class State(NamedTuple):
+    """x, A* h'(Ax), Ax; the working set, its columns and Gram matrix (dense least squares); the least violation, if it stalled."""
+
+    x: Array
+    gradient: Array
+    image: Array
+    indices: np.ndarray[Any, Any]
+    columns: Array
+    gram: Array
+    stalled: np.ndarray[Any, Any]
+
+
+@final
+@dataclass(frozen=True)
+class WorkingSetNewton(Algorithm):
+    """Passes over A choose coordinates, Newton steps on those solve the rest: lasso, elastic net, sparse logistic regression, ...
+
+    Parameters
+    ----------
+    step_size : float, optional
+        Length of a Newton step that the line search tries first, in (0, 1]. Default: 1.
+
+    Raises
+    ------
+    NotApplicableError
+        When the problem is not a twice differentiable function of a dense or sparse matrix times x plus one separable function
+        with a kink or a bound; or has batch rows.
+
+    Notes
+    -----
+    **Certificate** A* h'(Ax) + v with v in dg(x) nearest to -A* h'(Ax): the least element of the sum. **Cost** one product with
+    A*, a Gram block m k^2 of the k coordinates in play, a few Cholesky factorisations of order k; no norm of A is computed. Where
+    g leaves most coordinates free, or A is tall and well conditioned, AcceleratedForwardBackward costs less.
+
+    References
+    ----------
+    Johnson and Guestrin (2015), Blitz: a principled meta-algorithm for scaling sparse optimization. Lee, Sun and Saunders (2014),
+    Proximal Newton-type methods for minimizing composite functions. Bertsekas (1982), Projected Newton methods.
+
+    Examples
+    --------
+    >>> import numpy as np, monops
+    >>> problem = monops.LeastSquares(np.eye(2), np.array([3.0, 0.5])) + monops.L1Norm()
+    >>> monops.solve(problem, monops.WorkingSetNewton()).x
+    array([2., 0.])
+    """
+
+    step_size: float | None = None
+    cost: ClassVar[str] = "1 product with A*, Newton steps on the working set"
+    evaluations: ClassVar[float] = 10.0
+    typical_iterations: ClassVar[float] = 5
+
+    def match(self, problem: Inclusion) -> Terms:
+        if problem.batch_ndim:
+            self.refuse(Missing("the working sets of batch rows differ", "solve row by row, or use AcceleratedForwardBackward"))
+        smooth = [found for term in problem.terms if (found := _smooth(term)) is not None]
+        rest = [term for term in problem.terms if _smooth(term) is None]
+        if len(smooth) != 1:
+            self.refuse(
+                Missing(
+                    f"{len(smooth)} terms are a twice differentiable separable function of a matrix times x, one is needed",
+                    "write it as LeastSquares(A, b) or as h @ A with a dense or sparse matrix A, or use "
+                    "AcceleratedForwardBackward",
+                )
+            )
+        if len(rest) != 1:
+            self.refuse(
+                Missing(
+                    f"{len(rest)} terms stand beside the smooth one, and one separable function is needed",
+                    "join them, for example ElasticNet(l1, l2) or combine(L1Norm(), Box(0.0, 1.0)), or use DavisYin",
+                )
+            )
+        missing = _unusable(rest[0])
+        if missing is not None:
+            self.refuse(missing)
+        proven = guarantee()
+        step = proven.resolve(self.step_size, self.name)
+        penalty: Any = rest[0].summand
+        return Terms(smooth[0][0], smooth[0][1], penalty, step, proven, Constants(cyclic=True), ())
+
+    def init(self, terms: Terms, x0: Array) -> State:
+        x = arrays.clip(x0, *_finite_ends(terms.penalty))
+        xp = arrays.namespace(x)
+        if bool(xp.any(x != 0)):
+            image = terms.map.apply(x)
+        else:
+            image = xp.zeros(terms.map.output_shape, dtype=x.dtype, device=arrays.device(x))
+        empty = xp.zeros((0, 0), dtype=x.dtype, device=arrays.device(x))
+        gradient = terms.map.adjoint(terms.loss.slope(image))
+        return State(x, gradient, image, np.zeros(0, dtype=np.int32), empty, empty, np.asarray(False))
+
+    def step(self, terms: Terms, state: State) -> State:
+        if bool(state.stalled):
+            return state
+        violation = arrays.to_numpy(terms.penalty.distance_to_subdifferential(state.x, -state.gradient))
+        worst = float(violation.max(initial=0.0))
+        size = float(arrays.namespace(state.x).max(arrays.namespace(state.x).abs(state.gradient)))
+        if not 16 * arrays.epsilon(state.x) * size < worst < math.inf:  # solved to rounding
+            return state
+        indices = self._working_set(terms, state, violation)
+        if len(indices) > LARGEST:
+            x = self._proximal_gradient(terms, state)
+            return self._passed(terms, state, x, terms.map.apply(x), state.indices, state.columns, state.gram)
+        outside = violation.copy()
+        outside[indices] = 0.0
+        tolerance = max(PART * float(outside.max(initial=0.0)), LEAST_PART * worst)
+        if isinstance(terms.loss, SquaredDistance):
+            new = self._least_squares(terms, state, indices, tolerance)
+        else:
+            new = self._proximal_newton(terms, state, indices, tolerance)
+        left = terms.penalty.distance_to_subdifferential(new.x, -new.gradient)
+        grown = len(indices) > len(state.indices)
+        if not grown and not float(arrays.norm(left)) < 0.9 * float(np.linalg.norm(violation)):
+            better = new if float(arrays.norm(left)) < float(np.linalg.norm(violation)) else state
+            return better._replace(stalled=np.asarray(True))  # rounding decides from here
+        return new
+
+    def _working_set(self, terms: Terms, state: State, violation: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """The working set so far, entries off the kinks, and the worst others: as many as there are entries off the kinks."""
+        lower, upper = terms.penalty.entry_subdifferential(state.x)
+        moving = arrays.to_numpy(~(lower < upper))
+        taken = np.zeros(moving.shape, dtype=bool)
+        taken[state.indices] = True
+        joining = np.flatnonzero(moving & ~taken)
+        taken[joining] = True
+        score = np.where(taken, 0.0, violation)
+        count = min(max(FIRST, int(np.count_nonzero(moving))), int(np.count_nonzero(score)))
+        worst = np.argpartition(-score, count - 1)[:count] if count else np.zeros(0, dtype=np.int64)
+        return np.concatenate([state.indices, joining, np.sort(worst)]).astype(np.int32)
+
+    def _least_squares(self, terms: Terms, state: State, indices: np.ndarray[Any, Any], tolerance: float) -> State:
+        """The model is exact: its Gram matrix is kept, and extended by the new columns."""
+        xp = arrays.namespace(state.x)
+        fresh = _columns(terms.map, indices[len(state.indices) :], state.x)
+        if scipy.sparse.issparse(fresh):
+            columns, everything = state.columns, _columns(terms.map, indices, state.x)
+            gram = (everything.T @ everything).toarray()
+        elif len(state.indices) == 0:
+            columns = everything = fresh
+            gram = _transposed(fresh) @ fresh
+        elif len(indices) == len(state.indices):
+            columns, everything, gram = state.columns, state.columns, state.gram
+        else:
+            cross = _transposed(state.columns) @ fresh
+            gram = xp.concat(
+                [
+                    xp.concat([state.gram, cross], axis=1),
+                    xp.concat([_transposed(cross), _transposed(fresh) @ fresh], axis=1),
+                ],
+                axis=0,
+            )
+            columns = everything = xp.concat([state.columns, fresh], axis=1)
+        start = _take(state.x, indices)
+        model = Model(terms.penalty.restrict(_device_indices(indices, state.x)), gram, _take(state.gradient, indices), start)
+        point = model.minimise(tolerance)
+        image = state.image + everything @ (point - start)
+        return self._passed(terms, state, _put(state.x, indices, point), image, indices, columns, gram)
+
+    def _proximal_newton(self, terms: Terms, state: State, indices: np.ndarray[Any, Any], tolerance: float) -> State:
+        """Models of h on the working set, each followed by a line search; a Hessian is kept while it serves."""
+        columns = _columns(terms.map, indices, state.x)
+        penalty = terms.penalty.restrict(_device_indices(indices, state.x))
+        function = terms.loss.function  # type: ignore[union-attr]
+        xp = arrays.namespace(state.x)
+        x, image, gradient = _take(state.x, indices), state.image, _take(state.gradient, indices)
+        hessian, before = None, math.inf
+        for _ in range(20):
+            violation = float(xp.max(penalty.distance_to_subdifferential(x, -gradient)))
+            if violation <= tolerance or (hessian is not None and not violation < before):
+                break
+            if hessian is None or violation > 0.3 * before:
+                hessian = _weighted_gram(columns, function.entry_curvature(image))
+            before = violation
+            model = Model(penalty, hessian, gradient, x)
+            move = model.minimise(max(0.1 * tolerance, 0.01 * violation)) - x
+            image_move = columns @ move
+            predicted = float(arrays.inner(gradient, move)) + value_change(penalty, x, move)
+            length, accepted = terms.step_size, False
+            for _ in range(30):
+                if predicted >= 0.0:
+                    break
+                risen = float(xp.sum(function.entry_value(image + length * image_move) - function.entry_value(image)))
+                if risen + value_change(penalty, x, length * move) <= SUFFICIENT * length * predicted:
+                    accepted = True
+                    break
+                length *= 0.5
+            if not accepted:
+                break
+            x, image = x + length * move, image + length * image_move
+            slope = function.entry_slope(image)
+            gradient = columns.T @ slope if scipy.sparse.issparse(columns) else slope @ columns
+        return self._passed(terms, state, _put(state.x, indices, x), image, indices, state.columns, state.gram)
+
+    def _proximal_gradient(self, terms: Terms, state: State) -> Array:
+        """One step of the first-order method, backtracked until the objective falls as it must (Beck and Teboulle 2009)."""
+        xp = arrays.namespace(state.x)
+        image_of_gradient = terms.map.apply(state.gradient)
+        curvature = self._curvature(terms, state.image, image_of_gradient)
+        square = float(arrays.inner(state.gradient, state.gradient))
+        step = square / curvature if curvature > 0 else 1.0
+        for _ in range(60):
+            new = terms.penalty.entry_prox(state.x - step * state.gradient, step)
+            move = new - state.x
+            image_move = terms.map.apply(move)
+            if isinstance(terms.loss, SquaredDistance):
+                excess = 0.5 * float(arrays.inner(image_move, image_move))
+            else:
+                function = terms.loss.function
+                values = function.entry_value(state.image + image_move) - function.entry_value(state.image)
+                excess = float(xp.sum(values)) - float(arrays.inner(state.gradient, move))
+            if excess <= 0.5 * float(arrays.inner(move, move)) / step:
+                return new
+            step *= 0.5
+        return state.x
+
+    @staticmethod
+    def _curvature(terms: Terms, image: Array, direction: Array) -> float:
+        if isinstance(terms.loss, SquaredDistance):
+            return float(arrays.inner(direction, direction))
+        return float(arrays.inner(terms.loss.function.entry_curvature(image) * direction, direction))
+
+    def _passed(
+        self,
+        terms: Terms,
+        state: State,
+        x: Array,
+        image: Array,
+        indices: np.ndarray[Any, Any],
+        columns: Array,
+        gram: Array,
+    ) -> State:
+        gradient = terms.map.adjoint(terms.loss.slope(image))
+        return State(x, gradient, image, indices, columns, gram, state.stalled)
+
+    def solution(self, terms: Terms, state: State) -> Solution:
+        return Solution(state.x)
+
+    def certificate(self, terms: Terms, state: State) -> Array:
+        lower, upper = terms.penalty.entry_subdifferential(state.x)
+        return state.gradient + arrays.clip(-state.gradient, lower, upper)
+
+
+def _smooth(term: Term) -> tuple[LinearMap, SquaredDistance | Loss] | None:
+    """The matrix and the loss of a term h(Ax), or None."""
+    function = term.summand
+    linear_map = function.A if isinstance(function, LeastSquares) and term.map is None else term.map
+    if not isinstance(linear_map, (Matrix, SparseMatrix)) or np.iscomplexobj(np.zeros(0, dtype=_dtype_name(linear_map))):
+        return None
+    if isinstance(function, LeastSquares):
+        return (linear_map, SquaredDistance(function.b)) if term.map is None else None
+    inner = getattr(function, "function", function)
+    usable = isinstance(function, Separable) and function.has_gradient and function.has_value and function.is_convex
+    if usable and type(inner).entry_curvature is not Separable.entry_curvature:
+        return linear_map, Loss(function)  # type: ignore[arg-type]
+    return None
+
+
+def _dtype_name(linear_map: Any) -> str:
+    return str(linear_map.matrix.dtype).rsplit(".", 1)[-1]
+
+
+def _unusable(term: Term) -> Missing | None:
+    """What keeps a term from being g, or None."""
+    function, text = term.summand, str(term)
+    way_out = "use AcceleratedForwardBackward, or ChambollePock for a function of Kx"
+    if term.map is not None:
+        return Missing(f"{text} contains a linear map, so that it is not separable in x", way_out)
+    if not isinstance(function, Separable) or not function.has_value:
+        return Missing(f"{text} is not separable with a closed-form value", way_out)
+    if not function.is_convex:
+        name = type(getattr(function, "function", function)).__name__
+        return Missing(f"{name} in {text} is nonconvex, and the theorem needs convexity", "put a convex function in its place")
+    if function.has_gradient:
+        return Missing(f"{text} has no kink and no bound, so that no coordinate stays out of a working set", way_out)
+    return None
+
+
+def _finite_ends(g: Separable) -> tuple[Any, Any]:
+    lower, upper = g.interval
+    numbers = not arrays.is_array(lower) and not arrays.is_array(upper)
+    return (None if lower == -math.inf else lower, None if upper == math.inf else upper) if numbers else (lower, upper)
+
+
+def _transposed(matrix: Array) -> Array:
+    return arrays.namespace(matrix).matrix_transpose(matrix)
+
+
+def _device_indices(indices: np.ndarray[Any, Any], like: Array) -> Array:
+    if type(like) is np.ndarray:
+        return indices
+    return arrays.from_numpy(indices.astype(np.int64), like, arrays.namespace(like).int64)
+
+
+def _take(x: Array, indices: np.ndarray[Any, Any]) -> Array:
+    return x[indices] if type(x) is np.ndarray else arrays.namespace(x).take(x, _device_indices(indices, x), axis=0)
+
+
+def _put(x: Array, indices: np.ndarray[Any, Any], values: Array) -> Array:
+    """x with other values at the indices."""
+    if type(x) is np.ndarray:
+        new = x.copy()
+        new[indices] = values
+        return new
+    xp = arrays.namespace(x)
+    position = np.arange(x.shape[0])
+    position[indices] = x.shape[0] + np.arange(len(indices))
+    return xp.take(xp.concat([x, values]), _device_indices(position, x), axis=0)
+
+
+def _columns(linear_map: Any, indices: np.ndarray[Any, Any], like: Array) -> Any:
+    return linear_map.columns(_device_indices(indices, like))
+
+
+def _weighted_gram(columns: Any, weights: Array) -> Array:
+    """C* diag(weights) C."""
+    if scipy.sparse.issparse(columns):
+        scaled = columns.copy()
+        scaled.data = scaled.data * weights[scaled.indices]
+        return (columns.T @ scaled).toarray()
+    return _transposed(columns) @ (columns * arrays.namespace(weights).expand_dims(weights, axis=1))
+
+
+
