@@ -45,6 +45,7 @@ from monops.functions.function import Zero as Zero
 from monops.functions.losses.elastic_box import *  # noqa: F403
 from monops.functions.losses.hinge import *  # noqa: F403
 from monops.functions.losses.likelihoods import *  # noqa: F403
+from monops.functions.losses.quadratic_forms import *  # noqa: F403
 from monops.functions.losses.quadratics import *  # noqa: F403
 from monops.functions.losses.residuals import *  # noqa: F403
 from monops.functions.losses.robust import *  # noqa: F403

@@ -1,4 +1,4 @@
-"""Quadratic functions: least squares, by a kept factorisation or matrix-free, and quadratic forms."""
+"""Least squares, by a kept factorisation or matrix-free."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any, final
 
 import numpy as np
 
-from monops import arrays, autodiff
+from monops import arrays
 from monops.arrays import Array
 from monops.constants import Constants
-from monops.errors import DataError, ShapeError
+from monops.errors import ShapeError
 from monops.functions.arguments import check_prox
 from monops.functions.function import Function
 from monops.functions.iterative import CertifiedProx, Iterative
@@ -20,12 +20,11 @@ from monops.functions.sample import Sample
 from monops.functions.separable import shape_of
 from monops.linear import Composition, LinearMap, Matrix, MatvecMap, ScaledMap, SelfAdjointMap, as_linear_map
 
-__all__ = ["LeastSquares", "MatrixFreeLeastSquares", "Quadratic"]
+__all__ = ["LeastSquares", "MatrixFreeLeastSquares"]
 
 TALL = np.array(
     [[1.0, 2.0, 0.5, -1.0], [0.0, 1.0, -1.0, 0.3], [2.0, 0.0, 1.0, 1.0], [0.7, -1.0, 0.0, 2.0], [1.0, 1.0, 1.0, 0.0]]
 )
-FORM = np.array([[2.0, 0.5, 0.0, -0.3], [0.5, 1.0, 0.2, 0.0], [0.0, 0.2, 3.0, 1.0], [-0.3, 0.0, 1.0, 1.5]])
 
 
 def as_least_squares(owner: str, A: Any, b: Array) -> LinearMap:
@@ -276,109 +275,3 @@ class MatrixFreeLeastSquares(Iterative):
 
     def value_formula(self, x: str) -> str:
         return f"1/2 |A{x} - b|^2"
-
-
-@final
-@dataclass(frozen=True, eq=False)
-class Quadratic(Function):
-    """f(x) = 1/2 <x, Px> + <q, x> for a symmetric positive semidefinite matrix P (n, n).
-
-    Raises
-    ------
-    DataError
-        When P is not symmetric, or has a negative eigenvalue beyond rounding.
-
-    Notes
-    -----
-    prox: (I + step P)^-1 (x - step q). Gradient Px + q. **Domain** everything. **Constants** mu and L are the extreme
-    eigenvalues of P. **Cost** one eigendecomposition (n^3), kept, gives the constants and the prox for every step, then two
-    products; q may have batch rows. **Derivative** of the prox: (I + step P)^-1; in q, -step times that.
-
-    References
-    ----------
-    Bauschke and Combettes (2017), chapter 24.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> f = Quadratic(np.diag([1.0, 3.0]), np.zeros(2))
-    >>> f.prox(np.array([2.0, 8.0]), 1.0)
-    array([1., 2.])
-    """
-
-    P: Array
-    q: Array | None = None
-
-    def __post_init__(self) -> None:
-        if self.P.ndim != 2 or self.P.shape[0] != self.P.shape[1]:
-            raise ShapeError(f"Quadratic: P must be a square matrix, got shape {tuple(self.P.shape)}")
-        arrays.check_floating("Quadratic.P", self.P)
-        arrays.check_finite("Quadratic.P", self.P)
-        if self.q is not None and self.q.shape[-1] != self.P.shape[0]:
-            raise ShapeError(f"Quadratic: q has shape {tuple(self.q.shape)}, but P has shape {tuple(self.P.shape)}")
-        xp, P = arrays.namespace(self.P), autodiff.detach(self.P)
-        scale = float(xp.max(xp.abs(P)))
-        if float(xp.max(xp.abs(P - xp.matrix_transpose(P)))) > 100 * arrays.epsilon(P) * scale:
-            raise DataError("Quadratic: P is not symmetric: use (P + P.T)/2, or Affine(P, q) if P is a monotone operator")
-
-    @classmethod
-    def samples(cls) -> tuple[Sample, ...]:
-        q = [1.0, -2.0, 0.5, 0.0]
-        return (
-            Sample(lambda a: cls(a(FORM), a(q)), (4,), lambda cp, y: 0.5 * cp.quad_form(y, FORM) + np.array(q) @ y),
-            Sample(
-                lambda a: cls(a(np.diag([0.0, 1.0, 2.0, 0.5]))),
-                (4,),
-                lambda cp, y: 0.5 * cp.sum_squares(np.diag([0.0, 1.0, 2.0**0.5, 0.5**0.5]) @ y),
-            ),
-        )
-
-    @cached_property
-    def _spectrum(self) -> tuple[Array, Array]:
-        xp = arrays.namespace(self.P)
-        values, vectors = xp.linalg.eigh(self.P)
-        known = autodiff.detach(values)
-        least, slack = float(known[0]), 10 * self.P.shape[0] * arrays.epsilon(self.P) * abs(float(known[-1]))
-        if least < -slack:
-            raise DataError(f"Quadratic: P has the eigenvalue {least:.6g} < 0, so that f is not convex")
-        return xp.where(values > 0, values, xp.zeros_like(values)), vectors
-
-    @cached_property
-    def constants(self) -> Constants:
-        values = autodiff.detach(self._spectrum[0])
-        return Constants(
-            float(values[0]), lipschitz=float(values[-1]), cyclic=True, affine=True, why="computed: eigenvalues of P"
-        )
-
-    @property
-    def input_shape(self) -> Any:
-        return (int(self.P.shape[0]),)
-
-    def __call__(self, x: Array) -> Array:
-        value = 0.5 * arrays.inner(x, x @ self.P, self.batch_ndim)
-        return value if self.q is None else value + arrays.row_sum(self.q * x, self.batch_ndim)
-
-    def gradient(self, x: Array) -> Array:
-        product = self.P @ x if x.ndim == 1 else x @ self.P
-        return product if self.q is None else product + self.q
-
-    def _inverse(self, x: Array, step: Any) -> Array:
-        """(I + step P)^-1 x."""
-        values, vectors = self._spectrum
-        transposed = arrays.namespace(vectors).matrix_transpose(vectors)
-        return ((x @ vectors) / (1.0 + step * values)) @ transposed
-
-    def prox(self, x: Array, step: float = 1.0) -> Array:
-        check_prox(self, x, step)
-        return self._inverse(x if self.q is None else x - step * self.q, step)
-
-    def prox_derivative(self, x: Array, step: float = 1.0) -> LinearMap:
-        return SelfAdjointMap(lambda h: self._inverse(h, step), shape_of(x))
-
-    def prox_parameter_derivatives(self, x: Array, step: float = 1.0) -> dict[str, LinearMap]:
-        if self.q is None or shape_of(self.q) != shape_of(x):
-            return {}
-        return {"q": ScaledMap(self.prox_derivative(x, step), -step)}
-
-    def value_formula(self, x: str) -> str:
-        return f"1/2 <{x}, P{x}>" + ("" if self.q is None else f" + <q, {x}>")
