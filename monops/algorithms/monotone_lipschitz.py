@@ -165,7 +165,8 @@ def start(terms: Terms, x0: Array) -> Array:
     """x0, or (x0, 0) in the primal-dual form."""
     if terms.map is None:
         return x0
-    if isinstance(x0, Blocks):
+    shape = terms.map.input_shape
+    if isinstance(x0, Blocks) and not (shape and isinstance(shape[0], tuple)):
         raise DataError("x0 of a problem with linear maps is the primal point alone: pass one array")
     return Blocks((x0, 0.0 * terms.map.apply(x0)))
 
