@@ -83,8 +83,8 @@ class AdaptiveAcceleratedForwardBackward(Algorithm):
     -----
     Every term with a gradient goes forward, whether or not its Lipschitz constant is known; the rate needs one that holds on
     the path. Rows of a batch have steps of their own where the prox takes many steps, else the smallest of them.
-    **Certificate** (y - x+)/step + grad h(x+) - grad h(y). **Cost** one gradient, two values, one prox; a trial more costs one
-    value and one prox.
+    **Certificate** (y - x+)/step + grad h(x+) - grad h(y). **Cost** one gradient, two values, one prox; a trial more costs the
+    same again.
 
     References
     ----------
@@ -133,13 +133,13 @@ class AdaptiveAcceleratedForwardBackward(Algorithm):
         x, A, B, batch = state.x, terms.A, terms.B, terms.batch_ndim
         step, t, left = state.trial, state.t, state.restarts_left
         xp = arrays.namespace(step)
-        larger = 0.5 * (1.0 + xp.sqrt(1.0 + 4.0 * t * t * (state.step / step)))
-        y = x + arrays.scale_rows(arrays.maximum(t - 1.0, 0.0) / larger, x - state.previous)
-        gradient, value = B.forward(y), B.value(y)
         good = left >= 0
         for trial in range(TRIALS):
             if trial:
                 step = adaptive.shared(xp.where(good, step, 0.5 * step), A)
+            larger = 0.5 * (1.0 + xp.sqrt(1.0 + 4.0 * t * t * (state.step / step)))
+            y = x + arrays.scale_rows(arrays.maximum(t - 1.0, 0.0) / larger, x - state.previous)
+            gradient, value = B.forward(y), B.value(y)
             new = adaptive.resolvent(A, y - arrays.scale_rows(step, gradient), step)
             found = descent(B, y, value, gradient, new, batch)
             good = accepted(B, found, y, gradient, new, step, batch)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, NamedTuple, final
 
 from monops.algorithms.algorithm import Algorithm, Solution, notes
@@ -22,30 +22,33 @@ def guarantee(B: Constants) -> Guarantee | Missing:
     """
     if not B.monotone:
         return Missing("B is not known to be monotone", "declare constants=Constants(strong_monotonicity=0.0) if it is")
-    mu, beta, lipschitz = B.strong_monotonicity, B.cocoercivity, B.lipschitz
-    if not beta:
-        if lipschitz is None:
-            return Missing(
-                "B has no known Lipschitz constant",
-                "declare it, for example constants=Constants(lipschitz=...), or use AdaptiveProximalGradient for functions",
-            )
+    mu, lipschitz = B.strong_monotonicity, B.lipschitz
+    given = beta = B.cocoercivity or 0
+    if mu > 0 and lipschitz and not B.cyclic:
+        beta = max(beta, mu / lipschitz**2)
+    if beta == 0 and lipschitz is None:
+        return Missing(
+            "B has no known Lipschitz constant",
+            "declare it, for example constants=Constants(lipschitz=...), or use AdaptiveProximalGradient for functions",
+        )
+    if beta == 0:
         return Missing(
             "B is neither known to be cocoercive nor strongly monotone, and forward steps diverge on a rotation",
             "use ForwardBackwardForward, or declare its cocoercivity",
         )
-    widest = beta if B.cyclic or beta == math.inf else max(beta, mu / lipschitz**2)
+    known = replace(B, cocoercivity=beta)
     if beta == math.inf:
         best: Number = 1.0
     else:
-        best = 2 / (mu + lipschitz) if B.cyclic and mu > 0 else widest
+        best = 2 / (mu + lipschitz) if B.cyclic and mu > 0 else beta
 
     def squared_contraction(step: Number) -> Number:
-        return forward_contraction(B, step)
+        return forward_contraction(known, step)
 
     return Guarantee(
-        interval=(0, 2 * widest),
+        interval=(0, 2 * beta),
         best_step=best,
-        formula="0 < step_size < 2*beta" if widest == beta else "0 < step_size < 2*mu/L**2",
+        formula="0 < step_size < 2*beta" if beta == given else "0 < step_size < 2*mu/L**2",
         rate="linear" if mu > 0 else "objective gap O(1/k)" if B.cyclic else "|Bx|^2 = O(1/k)",
         source="Bauschke-Combettes (2017) Prop. 4.39; Ryu-Boyd (2016)",
         squared_contraction=squared_contraction if mu > 0 else None,
