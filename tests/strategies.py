@@ -54,6 +54,13 @@ OPERATORS = (
     ),
     Instance(o.BlockAffine, lambda a: o.BlockAffine(((a(EXTREMAL),),)), ((2,),)),
     Instance(
+        o.MatrixFreeAffine,
+        lambda a: o.MatrixFreeAffine(m.Convolution(a(np.array([0.4, 1.0, -0.1])), (6,)), a(np.ones(6))),
+        (6,),
+    ),
+    Instance(o.MatrixFreeAffine, lambda a: o.MatrixFreeAffine(m.Convolution(a(np.array([0.5, 0.0, -0.5])), (5,))), (5,)),
+    Instance(o.MatrixFreeAffine, lambda a: o.MatrixFreeAffine(m.Diagonal(a(np.arange(3.0))), None, 0.0), (3,)),
+    Instance(
         o.PseudoGradient,
         lambda a: o.PseudoGradient(
             (lambda x: 2.0 * x[0] + x[1], lambda x: x[1] - x[0]), monops.Constants(1.0, lipschitz=2.4), ((3,), (3,))

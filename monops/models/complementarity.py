@@ -5,35 +5,40 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from monops import arrays
 from monops.arrays import Array
 from monops.constants import Constants
 from monops.errors import DataError
 from monops.functions import Function, NonNegative
-from monops.operators import Affine, Custom, NormalCone
+from monops.operators import Affine, Custom, MatrixFreeAffine, NormalCone
 from monops.problem import Inclusion, Summand
 
 UNKNOWN = Constants()
 
 
-def linear_complementarity(M: Array, q: Array) -> Inclusion:
+def linear_complementarity(M: Any, q: Array, strong_monotonicity: float | None = None) -> Inclusion:
     """The linear complementarity problem x >= 0, Mx + q >= 0, <x, Mx + q> = 0.
 
     Parameters
     ----------
-    M : array (n, n)
+    M : array (n, n), SciPy sparse matrix or linear map
         With M + M* positive semidefinite.
     q : array (..., n)
+    strong_monotonicity : float, optional
+        Of a map of which nothing is computed: a lower bound of <Mx, x>/|x|^2; 0 declares M monotone.
 
     Returns
     -------
     Inclusion
-        0 in Mx + q + N_{x >= 0}(x); the constants of M are computed: least eigenvalue of the symmetric part, largest singular
-        value, cocoercivity on the range.
+        0 in Mx + q + N_{x >= 0}(x). The constants of M are computed as far as its kind allows: see `Affine` for arrays,
+        `MatrixFreeAffine` for the others.
 
     Raises
     ------
     ConstantError
         When M is not monotone, naming the least eigenvalue of its symmetric part.
+    DataError
+        When a constant is declared for an array, of which it is computed.
 
     References
     ----------
@@ -48,6 +53,10 @@ def linear_complementarity(M: Array, q: Array) -> Inclusion:
     >>> np.abs(monops.solve(problem).x.round(5))
     array([2., 0.])
     """
+    if not arrays.is_array(M):
+        return MatrixFreeAffine(M, q, strong_monotonicity) + NonNegative()
+    if strong_monotonicity is not None:
+        raise DataError("linear_complementarity: the constants of an array M are computed: leave out strong_monotonicity")
     return Affine(M, q) + NonNegative()
 
 

@@ -3,6 +3,7 @@
 from monops.operators.affine import Affine, Skew
 from monops.operators.calculus import Custom, OperatorSum, Yosida
 from monops.operators.games import BlockAffine, PseudoGradient, SmoothSaddle
+from monops.operators.matrix_free import MatrixFreeAffine
 from monops.operators.operator import Inverse, Operator, ScaledOperator, Shifted
 from monops.operators.subdifferential import NormalCone, Saddle, Subdifferential
 
@@ -11,6 +12,7 @@ __all__ = [
     "BlockAffine",
     "Custom",
     "Inverse",
+    "MatrixFreeAffine",
     "NormalCone",
     "Operator",
     "OperatorSum",
