@@ -11,7 +11,7 @@ import numpy as np
 from monops import arrays
 from monops.arrays import Array
 from monops.doctor.function_laws import function_laws
-from monops.doctor.law import Law, Skip, examine
+from monops.doctor.law import Law, Raised, Skip, examine, guarded
 from monops.doctor.linear_laws import linear_laws
 from monops.doctor.map_laws import FixedPointMap, map_laws
 from monops.doctor.operator_laws import derivative_laws, graph_laws, operator_laws
@@ -72,14 +72,14 @@ def check(
     Examples
     --------
     >>> import numpy as np, monops
-    >>> monops.check(monops.L1Norm()).ok
+    >>> check(monops.L1Norm()).ok
     True
     >>> turn = monops.operators.Custom(lambda x: np.array([-x[1], x[0]]), constants=monops.Constants(0.0, lipschitz=0.99))
-    >>> report = monops.check(turn, shape=(2,), rows=False)
+    >>> report = check(turn, shape=(2,), rows=False)
     >>> report.failures[0].name
     'Lipschitz constant L'
     >>> report.failures[0].counterexample.points["y"] - report.failures[0].counterexample.points["x"]
-    array([1., 0.])
+    array([0., 1.])
     """
     if isinstance(points, bool) or not isinstance(points, int) or points < 2:
         raise DataError(f"points={points!r} must be an integer >= 2")
@@ -95,25 +95,25 @@ def check(
     return Report(f"check of {_name(item)}", tuple(checks))
 
 
-def _laws(item: Any, supply: Supply, accuracy: float) -> Iterator[Law | Skip]:
+def _laws(item: Any, supply: Supply, accuracy: float) -> Iterator[Law | Skip | Raised]:
     if isinstance(item, LinearMap):
-        return linear_laws(item, supply)
+        return guarded(linear_laws(item, supply), "linear map")
     if isinstance(item, FixedPointMap):
-        return map_laws(item, supply)
+        return guarded(map_laws(item, supply), "map")
     if isinstance(item, Function):
         return function_laws(item, supply, accuracy)
     return _term_laws(item, supply, accuracy) if isinstance(item, Term) else _operator_laws(item, supply, accuracy)
 
 
-def _operator_laws(item: Any, supply: Supply, accuracy: float) -> Iterator[Law | Skip]:
+def _operator_laws(item: Any, supply: Supply, accuracy: float) -> Iterator[Law | Skip | Raised]:
     yield from operator_laws(item, supply, accuracy)
     if item.has_resolvent:
-        yield from derivative_laws(item, supply, accuracy, "resolvent_derivative")
+        yield from guarded(derivative_laws(item, supply, accuracy, "resolvent_derivative"), "derivative")
 
 
-def _term_laws(item: Term, supply: Supply, accuracy: float) -> Iterator[Law | Skip]:
+def _term_laws(item: Term, supply: Supply, accuracy: float) -> Iterator[Law | Skip | Raised]:
     if item.has_forward:
-        yield from graph_laws(item, supply, accuracy, "forward")
+        yield from guarded(graph_laws(item, supply, accuracy, "forward"), "constants")
 
 
 def _parts(item: Any, shape: Any) -> Iterator[tuple[Any, str, str, Any]]:

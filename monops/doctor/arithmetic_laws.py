@@ -86,11 +86,11 @@ def _single_precision(item: Any, supply: Supply, evaluation: Evaluation) -> Iter
         reason = "the points are in single precision already"
     else:
         try:
-            converted = single(item)
+            single(item)
         except Exception as error:  # data that single precision cannot hold, or a constructor of its own kind
             reason = f"its data do not convert to single precision: {type(error).__name__}: {error}"
         else:
-            if converted is item and holds_callables(item):
+            if holds_callables(item):
                 reason = "it holds callables, whose data are not seen: pass like= an array of single precision"
     if reason:
         yield from (Skip(name, "", reason) for name in names)

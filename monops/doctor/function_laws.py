@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from monops.arrays import Array
 from monops.doctor.arithmetic_laws import Evaluation, arithmetic_laws
-from monops.doctor.law import Law, Skip
+from monops.doctor.law import Law, Raised, Skip, guarded
 from monops.doctor.operator_laws import STEPS, derivative_laws, operator_laws
 from monops.doctor.points import Supply
 from monops.doctor.tools import isfinite
@@ -19,35 +20,30 @@ from monops.functions import Conjugate, Function
 NO_VALUE = "its value has no closed form"
 
 
-def function_laws(item: Function, supply: Supply, accuracy: float) -> Iterator[Law | Skip]:
+def function_laws(item: Function, supply: Supply, accuracy: float) -> Iterator[Law | Skip | Raised]:
     """Every law of a function."""
     if item.has_value:
-        yield from _value_laws(item, supply, accuracy)
+        yield from guarded(_value_laws(item, supply, accuracy), "value")
     else:
         yield Skip("convex along segments", "", NO_VALUE)
     if item.has_prox:
-        yield from _prox_laws(item, supply, accuracy)
+        yield from guarded(_prox_laws(item, supply, accuracy), "prox")
     else:
         yield Skip("prox minimises", "", "it has no prox")
     yield from operator_laws(item, supply, accuracy)
     if item.has_prox and item.is_convex:
-        yield from _dual_laws(item, supply, accuracy)
+        yield from guarded(_dual_laws(item, supply, accuracy), "conjugate")
     if item.has_prox:
-        yield from _derivative_laws(item, supply, accuracy)
+        yield from guarded(_derivative_laws(item, supply, accuracy), "derivative")
     if item.has_value:
-        evaluation = Evaluation("value", "item(x)", "item.batched(1)(rows)", same_shape=False, accuracy=accuracy)
-        skipped = ("finite", "argument", "single precision near")  # infinite values are legitimate
-        for law in arithmetic_laws(item, _feasible_supply(item, supply), evaluation):
-            if not law.name.startswith(skipped):
-                yield law
+        yield from guarded(_value_arithmetic(item, supply, accuracy), "arithmetic of the value")
 
 
-def _feasible_supply(item: Function, supply: Supply) -> Supply:
-    """A supply whose random points lie in the domain, where rows can be compared."""
-    chosen = Supply(supply.shape, supply.like, supply.count, supply.seed, supply.rows)
-    chosen.__dict__["randoms"] = _feasible(item, supply)[: supply.count] or supply.randoms
-    chosen.__dict__["pairs"] = list(zip(chosen.randoms, chosen.randoms[1:] + chosen.randoms[:1], strict=True))
-    return chosen
+def _value_arithmetic(item: Function, supply: Supply, accuracy: float) -> Iterator[Law | Skip | Raised]:
+    evaluation = Evaluation("value", "item(x)", "item.batched(1)(rows)", same_shape=False, accuracy=accuracy)
+    chosen = replace(supply, chosen=tuple(_feasible(item, supply)[: supply.count]))  # rows are compared inside the domain
+    skipped = ("finite", "argument", "single precision near")  # infinite values are legitimate
+    yield from (law for law in arithmetic_laws(item, chosen, evaluation) if not law.name.startswith(skipped))
 
 
 def _feasible(item: Function, supply: Supply) -> list[Array]:
@@ -59,10 +55,10 @@ def _feasible(item: Function, supply: Supply) -> list[Array]:
         return [x for x in points if isfinite(x) and isfinite(item(x))]
 
 
-def _value_laws(item: Function, supply: Supply, accuracy: float) -> Iterator[Law | Skip]:
+def _value_laws(item: Function, supply: Supply, accuracy: float) -> Iterator[Law | Skip | Raised]:
     tight = 10 * accuracy + (1e-9 if supply.is_double else 1e-4)
     points = _feasible(item, supply)
-    pairs = list(itertools.pairwise(points)) + list(zip(points, points[2:], strict=False))
+    pairs = [*itertools.pairwise(points), *zip(points, points[2:], strict=False), *((x, 2.0 * x) for x in points)]
     if item.is_convex:
         mu = item.constants.strong_monotonicity or 0.0
         yield Law(
@@ -91,13 +87,14 @@ def _value_laws(item: Function, supply: Supply, accuracy: float) -> Iterator[Law
             right="G * norm(x - y)",
             scale="abs(fx) + abs(fy) + G * norm(x - y)",
             given="isfinite(fx, fy)",
-            trials=[{"x": x, "y": y} for x, y in [*pairs, *supply.pairs]],
+            trials=[{"x": x, "y": y} for x, y in [*pairs, *supply.pairs, *supply.steepest_pairs(item, points)]],
             tolerance=max(tight, 1e-7),
             constants={"G": float(known.value)},
             claim=True,
         )
     if item.has_gradient:
         h = 1e-5 if supply.is_double else 1e-2
+        tolerance = (1e-5 if supply.is_double else 2e-2) + 10 * accuracy / h
         yield Law(
             "gradient is the derivative of the value",
             "definition: the limit of differences, where they agree for two lengths",
@@ -108,18 +105,28 @@ def _value_laws(item: Function, supply: Supply, accuracy: float) -> Iterator[Law
             ),
             left="abs(inner(slope, d) - fine)",
             scale="1.0 + norm(slope) * norm(d) + abs(fine) + abs(float(item(x)))",
-            given="abs(fine - coarse) <= 1e-3 * (1.0 + abs(fine))",
+            given=f"abs(fine - coarse) <= {tolerance} * (1.0 + abs(fine))",
             trials=[{"x": x, "d": supply.point(300 + index, 1.0)} for index, x in enumerate([*supply.randoms, supply.zero])],
-            tolerance=(1e-6 if supply.is_double else 2e-2) + 10 * accuracy / h,
+            tolerance=tolerance,
             constants={"h": h},
         )
 
 
-def _prox_laws(item: Function, supply: Supply, accuracy: float) -> Iterator[Law | Skip]:
+def _prox_laws(item: Function, supply: Supply, accuracy: float) -> Iterator[Law | Skip | Raised]:
+    tight = 10 * accuracy + (1e-8 if supply.is_double else 1e-4)
+    if item.is_indicator:
+        yield Law(
+            "projection: again, and for every step, the same",
+            "the prox of an indicator is the projection on its set",
+            let=("p = item.prox(x, 1.0)",),
+            left="norm(item.prox(p, 1.0) - p) + norm(item.prox(x, 0.3) - p)",
+            scale="1.0 + norm(x) + norm(p)",
+            trials=[{"x": x} for x in supply.randoms],
+            tolerance=100 * tight,
+        )
     if not item.has_value:
         yield Skip("prox minimises", "", NO_VALUE)
         return
-    tight = 10 * accuracy + (1e-8 if supply.is_double else 1e-4)
     others = _feasible(item, supply)
     x, step = supply.randoms, STEPS
     trials = [{"x": a, "q": q, "step": s} for index, a in enumerate(x[:3]) for s in step for q in others[index::2]]
@@ -155,19 +162,9 @@ def _prox_laws(item: Function, supply: Supply, accuracy: float) -> Iterator[Law 
             tolerance=tight,
             constants={"mu": float(mu)},
         )
-    if item.is_indicator:
-        yield Law(
-            "projection: again, and for every step, the same",
-            "the prox of an indicator is the projection on its set",
-            let=("p = item.prox(x, 1.0)",),
-            left="norm(item.prox(p, 1.0) - p) + norm(item.prox(x, 0.3) - p)",
-            scale="1.0 + norm(x) + norm(p)",
-            trials=[{"x": a} for a in x],
-            tolerance=100 * tight,
-        )
 
 
-def _dual_laws(item: Function, supply: Supply, accuracy: float) -> Iterator[Law | Skip]:
+def _dual_laws(item: Function, supply: Supply, accuracy: float) -> Iterator[Law | Skip | Raised]:
     tight = 100 * accuracy + (1e-8 if supply.is_double else 1e-3)
     conjugate = item.conjugate()
     trials: list[dict[str, Any]] = [{"x": x, "step": step} for x in supply.randoms for step in STEPS]
@@ -209,22 +206,23 @@ def _dual_laws(item: Function, supply: Supply, accuracy: float) -> Iterator[Law 
     )
 
 
-def _derivative_laws(item: Function, supply: Supply, accuracy: float) -> Iterator[Law | Skip]:
+def _derivative_laws(item: Function, supply: Supply, accuracy: float) -> Iterator[Law | Skip | Raised]:
     yield from derivative_laws(item, supply, accuracy, "prox_derivative")
     h = max(1e-5 if supply.is_double else 1e-2, accuracy**0.5)
+    tolerance = (1e-4 if supply.is_double else 5e-2) + 100 * accuracy / h
     yield Law(
         "derivative of the prox in the step",
-        "-J (x - prox)/step, the resolvent identity differentiated; against differences",
+        "-J (x - prox)/step, the resolvent identity differentiated; against differences, where one-sided ones agree",
         let=(
-            "moved = item.prox_jvp(x, step, dstep=1.0)",
-            "fine = (item.prox(x, step + h) - item.prox(x, step - h)) * (0.5 / h)",
-            "coarse = (item.prox(x, step + 3 * h) - item.prox(x, step - 3 * h)) * (0.5 / (3 * h))",
+            "p, moved = item.prox(x, step), item.prox_jvp(x, step, dstep=1.0)",
+            "forward = (item.prox(x, step + h) - p) * (1 / h)",
+            "backward = (p - item.prox(x, step - h)) * (1 / h)",
         ),
-        left="norm(moved - fine)",
-        scale="1.0 + norm(x) + norm(fine)",
-        given="norm(fine - coarse) <= 1e-4 * (1.0 + norm(fine))",
+        left="norm(moved - 0.5 * (forward + backward))",
+        scale="1.0 + norm(x) + norm(forward)",
+        given=f"norm(forward - backward) <= {tolerance} * (1.0 + norm(x))",
         trials=[{"x": x, "step": 0.9} for x in supply.randoms[:3]],
-        tolerance=(1e-4 if supply.is_double else 5e-2) + 100 * accuracy / h,
+        tolerance=tolerance,
         constants={"h": h},
     )
     if not item.is_convex:
@@ -239,8 +237,9 @@ def _derivative_laws(item: Function, supply: Supply, accuracy: float) -> Iterato
         scale="norm(a)",
         given="norm(a) > 0 and norm(b) > 0",
         trials=[
-            {"x": x, "a": supply.point(301, 1.0), "b": supply.point(302, 1.0), "step": 0.8}
+            {"x": x, "a": a, "b": supply.point(302, 1.0), "step": 0.8}
             for x in [*supply.randoms[:2], supply.zero, *supply.kinks(item.prox)[:2]]
+            for a in [supply.point(301, 1.0), *supply.extreme_directions(item.prox_derivative(x, 0.8).apply, supply.zero)]
         ],
         tolerance=100 * accuracy + (1e-8 if supply.is_double else 1e-3),
         constants={"mu": float(mu)},

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import math
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -35,6 +35,24 @@ class Skip(NamedTuple):
     name: str
     theorem: str
     reason: str
+
+
+class Raised(NamedTuple):
+    """Laws that could not be written down, because the object raised where points were made from it."""
+
+    name: str
+    theorem: str
+    reason: str
+
+
+def guarded(laws: Iterator[Law | Skip | Raised], name: str) -> Iterator[Law | Skip | Raised]:
+    """The same laws; what the object raises in between becomes a finding."""
+    try:
+        yield from laws
+    except CapabilityError as error:
+        yield Skip(f"points for the {name}", "", str(error))
+    except Exception as error:
+        yield Raised(f"points for the {name}", "contract: finite points are taken", f"{type(error).__name__}: {error}")
 
 
 class Outcome(NamedTuple):
@@ -107,10 +125,12 @@ def _copy(value: Any) -> Any:
     return value * 1.0 if arrays.is_array(value) or isinstance(value, arrays.Blocks) else value
 
 
-def examine(law: Law | Skip, item: Any, subject: str) -> Check:
+def examine(law: Law | Skip | Raised, item: Any, subject: str) -> Check:
     """The verdict on one law: its worst trial, and a counterexample, made simpler, where it is violated."""
     if isinstance(law, Skip):
         return Check(law.name, "skipped", theorem=law.theorem, reason=law.reason)
+    if isinstance(law, Raised):
+        return Check(law.name, "failed", theorem=law.theorem, reason=law.reason)
     worst, tried = -math.inf, 0
     try:
         for trial in law.trials:

@@ -12,6 +12,7 @@ from monops.arrays import Array
 from monops.doctor.arithmetic_laws import Evaluation, arithmetic_laws
 from monops.doctor.law import Law, Skip
 from monops.doctor.points import Supply
+from monops.doctor.tools import norm
 from monops.errors import CapabilityError
 from monops.problem import Inclusion, Summand
 
@@ -77,7 +78,7 @@ class FixedPointMap:
 def map_laws(item: FixedPointMap, supply: Supply) -> Iterator[Law | Skip]:
     """Averagedness in the method's metric, the metric itself, and arithmetic."""
     tight = 1e-9 if supply.is_double else 1e-4
-    pairs = [{"x": x, "y": y} for x, y in [*supply.pairs, *supply.extremal_pairs(item, [supply.randoms[0]], None)]]
+    pairs = [{"x": x, "y": y} for x, y in [*supply.pairs, *supply.extremal_pairs(item, [supply.randoms[0]])]]
     averagedness = item.algorithm.averagedness(item.terms)
     if averagedness is None:
         yield Skip("averaged", "", f"no averagedness is proven for {item.algorithm.name}")
@@ -88,11 +89,11 @@ def map_laws(item: FixedPointMap, supply: Supply) -> Iterator[Law | Skip]:
             let=("p, q, M = item(x), item(y), item.metric", "d, e = x - y, (x - p) - (y - q)"),
             left="inner(M(p - q), p - q) + (1.0 - a) / a * inner(M(e), e)",
             right="inner(M(d), d)",
-            scale="norm(M(d)) * norm(d) + norm(M(p - q)) * norm(p - q)",
+            scale="norm(d) * (norm(M(d)) + size * norm(d))",
             given="norm(d) > 0",
             trials=pairs,
             tolerance=tight,
-            constants={"a": float(averagedness)},
+            constants={"a": float(averagedness), "size": _size(item, supply)},
             claim=True,
         )
     yield Law(
@@ -100,8 +101,14 @@ def map_laws(item: FixedPointMap, supply: Supply) -> Iterator[Law | Skip]:
         "the metric is a (semi-)inner product",
         let=("M = item.metric", "Mx, My = M(x), M(y)"),
         left="max(abs(inner(Mx, y) - inner(x, My)), -inner(Mx, x), -inner(My, y))",
-        scale="norm(Mx) * (norm(x) + norm(y)) + norm(My) * (norm(x) + norm(y))",
+        scale="(norm(x) + norm(y)) * (norm(Mx) + norm(My) + size * (norm(x) + norm(y)))",
         trials=pairs[: 2 * supply.count],
         tolerance=tight,
+        constants={"size": _size(item, supply)},
     )
     yield from arithmetic_laws(item, supply, Evaluation("T", "item(x)", "item.batched(1)(rows)"))
+
+
+def _size(item: FixedPointMap, supply: Supply) -> float:
+    """About the norm of the metric: what rounding in M z is relative to, where M z itself vanishes."""
+    return max(norm(item.metric(z)) / norm(z) for z in supply.randoms)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from monops import checks
 from monops.arrays import Array
 from monops.doctor.arithmetic_laws import Evaluation, arithmetic_laws
-from monops.doctor.law import Law, Skip, Trial
+from monops.doctor.law import Law, Raised, Skip, Trial, guarded
 from monops.doctor.points import Supply
 from monops.errors import MonopsError
 
@@ -21,15 +22,15 @@ RESOLVENT_GRAPH = (
 FORWARD_GRAPH = ("p, q, u, v = x, y, item.forward(x), item.forward(y)",)
 
 
-def operator_laws(item: Any, supply: Supply, accuracy: float) -> Iterator[Law | Skip]:
+def operator_laws(item: Any, supply: Supply, accuracy: float) -> Iterator[Law | Skip | Raised]:
     """Every law of an operator, or of a function as the operator that its subdifferential is."""
     if item.has_forward:
-        yield from graph_laws(item, supply, accuracy, "forward")
-        yield from structure_laws(item, supply)
+        yield from guarded(graph_laws(item, supply, accuracy, "forward"), "constants")
+        yield from guarded(structure_laws(item, supply), "structure")
     if item.has_resolvent:
         if not item.has_forward:
-            yield from graph_laws(item, supply, accuracy, "resolvent")
-        yield from resolvent_laws(item, supply, accuracy)
+            yield from guarded(graph_laws(item, supply, accuracy, "resolvent"), "constants")
+        yield from guarded(resolvent_laws(item, supply, accuracy), "resolvent")
     else:
         yield Skip("firmly nonexpansive", "", "it has no resolvent")
     if item.has_forward:
@@ -41,7 +42,7 @@ def operator_laws(item: Any, supply: Supply, accuracy: float) -> Iterator[Law | 
         yield from arithmetic_laws(item, supply, Evaluation("resolvent", code, batch, finite=True, accuracy=accuracy))
 
 
-def graph_laws(item: Any, supply: Supply, accuracy: float, by: str) -> Iterator[Law | Skip]:
+def graph_laws(item: Any, supply: Supply, accuracy: float, by: str) -> Iterator[Law | Skip | Raised]:
     """The claimed mu, L and beta on pairs (p, u), (q, v) of the graph, reached by forward values or by the resolvent."""
     known = item.constants
     tolerance = 1e-6 if supply.is_double else 1e-3
@@ -116,7 +117,7 @@ def _pairs(item: Any, supply: Supply, by: str) -> Iterator[Trial]:
         return
     for step in STEPS[:2]:
         yield from ({"x": x, "y": y, "step": step} for x, y in pairs)
-    extremal = supply.extremal_pairs(lambda x: item.resolvent(x, 1.0), starts, None)
+    extremal = supply.extremal_pairs(lambda x: item.resolvent(x, 1.0), starts)
     yield from ({"x": x, "y": y, "step": 1.0} for x, y in extremal)
 
 
@@ -124,7 +125,7 @@ def _kinks(item: Any, supply: Supply) -> list[Array]:
     return supply.kinks(item.resolvent) if item.has_resolvent else []
 
 
-def structure_laws(item: Any, supply: Supply) -> Iterator[Law | Skip]:
+def structure_laws(item: Any, supply: Supply) -> Iterator[Law | Skip | Raised]:
     """Affine, skew, cyclic: where claimed."""
     known = item.constants
     tight = 1e-9 if supply.is_double else 1e-3
@@ -152,9 +153,9 @@ def structure_laws(item: Any, supply: Supply) -> Iterator[Law | Skip]:
             claim=True,
         )
     if known.cyclic and known.monotone:
-        extremal = supply.extremal_pairs(item.forward, [supply.zero], None)
         triples = [{"x": x, "y": y, "z": z} for (x, y), z in zip(supply.pairs, supply.randoms * 99, strict=False)]
-        triples += [{"x": x, "y": y, "z": supply.randoms[0]} for x, y in extremal]
+        for x, y in itertools.permutations(supply.coordinates[:3], 2):  # a triangle with equal sides
+            triples.append({"x": supply.zero, "y": x, "z": 0.5 * x + 0.75**0.5 * y})
         yield Law(
             "cyclically monotone",
             "claimed: a subdifferential; <Ax, x - y> + <Ay, y - z> + <Az, z - x> >= 0 (Rockafellar 1966)",
@@ -166,9 +167,27 @@ def structure_laws(item: Any, supply: Supply) -> Iterator[Law | Skip]:
             tolerance=tight,
             claim=True,
         )
+        h = 1e-5 if supply.is_double else 1e-2
+        tolerance = 1e-4 if supply.is_double else 5e-2
+        yield Law(
+            "derivative symmetric",
+            "claimed: a subdifferential; the derivative of a gradient is self-adjoint. Where one-sided differences agree",
+            let=(
+                "u = item.forward(x)",
+                "Dd, before_d = (item.forward(x + h * d) - u) * (1 / h), (u - item.forward(x - h * d)) * (1 / h)",
+                "De, before_e = (item.forward(x + h * e) - u) * (1 / h), (u - item.forward(x - h * e)) * (1 / h)",
+            ),
+            left="abs(inner(Dd + before_d, e) - inner(De + before_e, d))",
+            scale="norm(u) + (norm(Dd) + norm(before_d)) * norm(e) + (norm(De) + norm(before_e)) * norm(d)",
+            given=f"norm(Dd - before_d) <= {tolerance} * norm(Dd) and norm(De - before_e) <= {tolerance} * norm(De)",
+            trials=[{"x": x, "d": supply.point(300, 1.0), "e": supply.point(301, 1.0)} for x in supply.randoms],
+            tolerance=2 * tolerance,
+            constants={"h": h},
+            claim=True,
+        )
 
 
-def resolvent_laws(item: Any, supply: Supply, accuracy: float) -> Iterator[Law | Skip]:
+def resolvent_laws(item: Any, supply: Supply, accuracy: float) -> Iterator[Law | Skip | Raised]:
     """Firm nonexpansiveness, the resolvent identity, and the inclusion through the forward value."""
     known = item.constants
     tight = 10 * accuracy + (1e-9 if supply.is_double else 1e-4)
@@ -176,7 +195,7 @@ def resolvent_laws(item: Any, supply: Supply, accuracy: float) -> Iterator[Law |
     if mu is None:
         yield Skip("firmly nonexpansive", "", "it is not known to be monotone: no mu is claimed")
     else:
-        pairs = [*supply.pairs, *supply.extremal_pairs(lambda x: item.resolvent(x, 1.0), [supply.randoms[0]], None)]
+        extremal = supply.extremal_pairs(lambda x: item.resolvent(x, 1.0), [supply.randoms[0]])
         yield Law(
             "firmly nonexpansive",
             "(1 + step mu) |Jx - Jy|^2 <= <Jx - Jy, x - y> (Bauschke-Combettes 2017, Prop. 23.8 and 23.13)",
@@ -185,7 +204,10 @@ def resolvent_laws(item: Any, supply: Supply, accuracy: float) -> Iterator[Law |
             right="inner(p - q, x - y)",
             scale="norm(p - q) * (growth * norm(p - q) + norm(x - y)) + growth * (1.0 + norm(x) + norm(y))",
             given="growth > 0",
-            trials=[{"x": x, "y": y, "step": step} for x, y in pairs for step in STEPS],
+            trials=[
+                *({"x": x, "y": y, "step": 1.0} for x, y in extremal),
+                *({"x": x, "y": y, "step": step} for x, y in supply.pairs for step in STEPS),
+            ],
             tolerance=tight,
             constants={"mu": float(mu)},
         )
@@ -215,7 +237,7 @@ def resolvent_laws(item: Any, supply: Supply, accuracy: float) -> Iterator[Law |
         yield Skip("forward value in the resolvent", "", "it has no forward value")
 
 
-def derivative_laws(item: Any, supply: Supply, accuracy: float, derivative: str) -> Iterator[Law | Skip]:
+def derivative_laws(item: Any, supply: Supply, accuracy: float, derivative: str) -> Iterator[Law | Skip | Raised]:
     """The derivative of the resolvent in x against differences of the resolvent."""
     h = max(1e-5 if supply.is_double else 1e-2, accuracy**0.5)
     trials = [
@@ -223,18 +245,19 @@ def derivative_laws(item: Any, supply: Supply, accuracy: float, derivative: str)
         for index, x in enumerate(supply.randoms[:3])
         for step in (1.0, 0.4, 2.5)
     ]
+    tolerance = (1e-4 if supply.is_double else 5e-2) + 100 * accuracy / h
     yield Law(
         "derivative of the resolvent",
-        "definition: the limit of differences, where they agree for two lengths",
+        "definition: the limit of differences, where one-sided ones agree",
         let=(
-            f"J = item.{derivative}(x, step)",
-            "fine = (item.resolvent(x + h * d, step) - item.resolvent(x - h * d, step)) * (0.5 / h)",
-            "coarse = (item.resolvent(x + 3 * h * d, step) - item.resolvent(x - 3 * h * d, step)) * (0.5 / (3 * h))",
+            f"p, J = item.resolvent(x, step), item.{derivative}(x, step)",
+            "forward = (item.resolvent(x + h * d, step) - p) * (1 / h)",
+            "backward = (p - item.resolvent(x - h * d, step)) * (1 / h)",
         ),
-        left="norm(J.apply(d) - fine)",
-        scale="norm(d) + norm(fine)",
-        given="norm(fine - coarse) <= 1e-4 * norm(d)",
+        left="norm(J.apply(d) - 0.5 * (forward + backward))",
+        scale="norm(d) + norm(forward)",
+        given=f"norm(forward - backward) <= {tolerance} * norm(d)",
         trials=trials,
-        tolerance=(1e-4 if supply.is_double else 5e-2) + 100 * accuracy / h,
+        tolerance=tolerance,
         constants={"h": h},
     )

@@ -63,4 +63,4 @@ def _next(vector: np.ndarray[Any, Any], mask: np.ndarray[Any, Any]) -> Iterator[
         yield np.ones_like(values)
         yield -np.ones_like(values)
     for digits in (1, 2, 3):
-        yield np.array([float(f"{value:.{digits - 1}e}") for value in values])
+        yield np.array([float(f"{value:.{digits - 1}e}") + 0.0 for value in values])

@@ -100,13 +100,11 @@ def _mapped(item: Any, change: Callable[[Array], Array]) -> Any:
         data = change(item.data)
         return item if data is item.data else item.astype(data.dtype)
     if dataclasses.is_dataclass(item) and not isinstance(item, type):
-        changes = {}
-        for field in dataclasses.fields(item):
-            value = getattr(item, field.name)
-            new = _mapped(value, change)
-            if new is not value:
-                changes[field.name] = new
-        return dataclasses.replace(item, **changes) if changes else item
+        fields = {field.name: getattr(item, field.name) for field in dataclasses.fields(item) if field.init}
+        values = {name: _mapped(value, change) for name, value in fields.items() if not name.startswith("_")}
+        if all(new is fields[name] for name, new in values.items()):
+            return item
+        return type(item)(**values)  # private fields are caches of the old data: they start anew
     return item
 
 
