@@ -165,6 +165,18 @@ def test_adaptive_methods_with_a_linear_map(method: Any) -> None:
     np.testing.assert_allclose(y, np.clip(y + D @ x, -0.3, 0.3), atol=1e-8)
 
 
+@every
+def test_primal_points_of_several_blocks(method: Any) -> None:
+    """min |x - a|^2/2 + |y - b|^2/2 + w |x + y|_1 over blocks (x, y): x = a - v, y = b - v with v in w d|.|_1(x + y)."""
+    a, b, w = np.array([1.0, -2.0]), np.array([0.5, 3.0]), 0.25
+    smooth = monops.SeparableSum((monops.SquaredL2().translate(a), monops.SquaredL2().translate(b)))
+    problem = smooth + w * monops.L1Norm() @ monops.Row((monops.Identity((2,)), monops.Identity((2,))))
+    result = monops.solve(problem, method, x0=monops.Blocks((np.zeros(2), np.zeros(2))), tol=1e-9).require()
+    v = np.clip((a + b) / 2, -w, w)
+    np.testing.assert_allclose(result.x[0], a - v, atol=1e-8)
+    np.testing.assert_allclose(result.x[1], b - v, atol=1e-8)
+
+
 # ---- extremal instances -----------------------------------------------------------------------------------------
 
 
@@ -397,6 +409,15 @@ def test_anchored_extragradient_energy_and_rate(resolvent: bool) -> None:
         assert np.linalg.norm(state.element) <= 2 * np.linalg.norm(start) / (0.5 * k) + 1e-12
         if not resolvent and k % 4 == 2:  # the bound is attained: it cannot be improved by any factor
             assert np.linalg.norm(state.element) >= 2 * np.linalg.norm(start) / (0.5 * k) * (1 - 1e-9)
+
+
+def test_anchored_extragradient_interval_is_tight() -> None:
+    """k |r_k| stays bounded on rotations at s = 1/L, and grows without bound at 1.01/L."""
+    method, start = monops.AnchoredExtragradient(restart=False), np.array([1.0, 0.0])
+    problem = as_inclusion(monops.Affine(rotation(0.0, 1.0)))
+    for step, grows in ((1.0, False), (1.01, True)):
+        state = run(method, method.match(problem)._replace(step_size=step), start, 1000)[-1]
+        assert bool(1000 * np.linalg.norm(state.element) > 100.0) is grows
 
 
 def test_restarts_move_the_anchor() -> None:

@@ -28,7 +28,8 @@ def guarantee(A: Constants, B: Constants) -> Guarantee | Missing:
     """A, B monotone, B L-Lipschitz: step s in (0, 1/L] and |r_k| <= 2 |x0 - x*|/(s k).
 
     The energy V = (s k^2/2) |r|^2 + k <r, x - x0> never grows and V_1 <= 0: k (k + 1) times <r+ - r, x+ - x> >= 0 plus
-    k + 1 times half of |r+ - By - c|^2 <= |x+ - y|^2/s^2, c the element of Ax+; that is all the proof uses.
+    k + 1 times half of |r+ - By - c|^2 <= |x+ - y|^2/s^2, c the element of Ax+; that is all the proof uses. A rotation
+    attains the bound, at step 1/L and k = 2, 6, 10, ...
     """
     missing = hypotheses(A, B)
     if missing is not None:

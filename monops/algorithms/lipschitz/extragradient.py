@@ -48,8 +48,8 @@ def guarantee(A: Constants, B: Constants) -> Guarantee | Missing:
         interval=(0, limit),
         best_step=best,
         formula="0 < step_size < 1/L",
-        rate="linear" if linear else "|r|^2 = O(1/k)",
-        source="Korpelevich (1976); rate: Cai-Oikonomou-Zheng (2022)",
+        rate="linear" if linear else "best |r|^2 = O(1/k)",
+        source="Korpelevich (1976)",
         squared_contraction=squared_contraction if linear else None,
     )
 
@@ -84,8 +84,8 @@ class Extragradient(Algorithm):
     Notes
     -----
     Terms with a linear map and no forward value are split in the primal-dual form; then L = |K| + L_C. Without A it is
-    Tseng's method. **Certificate** (x - x+)/step - By + Bx+, an element of Ax+ + Bx+. **Cost** two values of B, two
-    resolvents of A.
+    Tseng's method. For normal cones the last iterate has the rate of the best one (Cai, Oikonomou and Zheng 2022).
+    **Certificate** (x - x+)/step - By + Bx+, an element of Ax+ + Bx+. **Cost** two values of B, two resolvents of A.
 
     References
     ----------

@@ -38,7 +38,7 @@ def guarantee(A: Constants, B: Constants) -> Guarantee | Missing:
         interval=(0, limit),
         best_step=best,
         formula="0 < step_size < 1/L",
-        rate="linear" if mu > 0 else "|r|^2 = O(1/k)",
+        rate="linear" if mu > 0 else "best |r|^2 = O(1/k)",
         source="Tseng (2000); Bauschke-Combettes (2017) Thm 26.17",
         squared_contraction=squared_contraction if mu > 0 else None,
     )

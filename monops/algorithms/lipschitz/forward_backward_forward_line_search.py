@@ -46,7 +46,7 @@ def guarantee(A: Constants, B: Constants) -> Guarantee | Missing:
         best_step=first_step(B),
         formula="0 < step_size",
         rate="linear where B is Lipschitz" if total_monotonicity(A, B) > 0 else "best |r|^2 = O(1/k) where B is Lipschitz",
-        source="Tseng (2000) Thm 3.4",
+        source="Tseng (2000)",
     )
 
 
@@ -88,7 +88,7 @@ class ForwardBackwardForwardLineSearch(Algorithm):
 
     References
     ----------
-    Tseng (2000), A modified forward-backward splitting method for maximal monotone mappings, Theorem 3.4.
+    Tseng (2000), A modified forward-backward splitting method for maximal monotone mappings.
 
     Examples
     --------

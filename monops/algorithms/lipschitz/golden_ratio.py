@@ -43,7 +43,7 @@ def guarantee(A: Constants, B: Constants) -> Guarantee | Missing:
         best_step=first_step(B),
         formula="0 < step_size",
         rate="linear, factor not explicit" if total_monotonicity(A, B) > 0 else "gap O(1/k) on averages",
-        source="Malitsky (2020), Golden ratio algorithms, Thm 2",
+        source="Malitsky (2020), Golden ratio algorithms",
     )
 
 
