@@ -5,6 +5,7 @@ With steps 1/sum_i |K_ij|^(2 - alpha) for column j and 1/sum_j |K_ij|^alpha for 
 
 from __future__ import annotations
 
+import operator
 from functools import reduce
 from typing import Any, NamedTuple
 
@@ -20,6 +21,7 @@ from monops.linear import (
     Identity,
     LinearMap,
     Matrix,
+    Row,
     ScaledMap,
     SparseMatrix,
     Stack,
@@ -65,14 +67,17 @@ def sums(linear_map: LinearMap, power: float) -> Sums | Missing:
     if isinstance(linear_map, Adjoint):
         inner = sums(linear_map.map, power)
         return inner if isinstance(inner, Missing) else Sums(inner.columns, inner.rows)
-    if isinstance(linear_map, Stack):
+    if isinstance(linear_map, (Stack, Row)):
         parts = []
         for entry in linear_map.maps:
             part = sums(entry, power)
             if isinstance(part, Missing):
                 return part
             parts.append(part)
-        return Sums(Blocks([part.rows for part in parts]), reduce(lambda a, b: a + b, [part.columns for part in parts]))
+        rows, columns = [part.rows for part in parts], [part.columns for part in parts]
+        if isinstance(linear_map, Stack):
+            return Sums(Blocks(rows), reduce(operator.add, columns))
+        return Sums(reduce(operator.add, rows), Blocks(columns))
     return Missing(
         f"the entries of {type(linear_map).__name__} are not known, so that diagonal steps cannot be computed",
         "use ChambollePock, or give the map as a Matrix, SparseMatrix, Gradient, Convolution, Diagonal or Stack of them",
@@ -116,8 +121,9 @@ def reciprocal(total: Any, like: Array) -> Any:
     return arrays.from_numpy(values, first, arrays.real_dtype(first))
 
 
-def for_resolvent(operator: Any, step: Any) -> Any:
+def for_resolvent(summand: Any, step: Any) -> Any:
     """The steps where the resolvent takes one for each entry, else the smallest of them (smaller steps are proven too)."""
-    if not arrays.is_array(step) or getattr(operator, "takes_many_steps", False):
+    if getattr(summand, "takes_many_steps", False) or not (isinstance(step, Blocks) or arrays.is_array(step)):
         return step
-    return float(arrays.namespace(step).min(step))
+    leaves = arrays.leaves(step)
+    return min(float(arrays.namespace(leaf).min(leaf)) if arrays.is_array(leaf) else leaf for leaf in leaves)

@@ -22,45 +22,45 @@ from monops.theory import Guarantee, Missing
 
 
 @dataclass(frozen=True, eq=False)
-class Dual:
-    """y -> B^-1 y by its resolvent, block by block where several maps are stacked."""
+class BlockResolvent:
+    """(y1, y2, ...) -> (A1 y1, A2 y2, ...) by resolvents; y -> A1 y alone where there is one operator."""
 
-    inverses: tuple[Any, ...]
+    operators: tuple[Any, ...]
 
     @cached_property
     def constants(self) -> Constants:
-        """Constants of the product of the inverses."""
-        return calculus.product([inverse.constants for inverse in self.inverses])
+        """Constants of the product."""
+        return calculus.product([operator.constants for operator in self.operators])
 
     @property
     def takes_many_steps(self) -> bool:
         """Whether every resolvent takes one step for each entry."""
-        return all(getattr(inverse, "takes_many_steps", False) for inverse in self.inverses)
+        return all(getattr(operator, "takes_many_steps", False) for operator in self.operators)
 
     def resolvent(self, y: Array, step: float) -> Array:
         """The resolvents, all with one step."""
-        return self._blockwise(lambda inverse, block, s: inverse.resolvent(block, step), y, None)
+        return self._blockwise(lambda operator, block, s: operator.resolvent(block, step), y, None)
 
     def resolvent_by_row(self, y: Array, step: Array) -> Array:
         """The resolvents with one step a row, which has been through `adaptive.shared`."""
-        return self._blockwise(lambda inverse, block, s: adaptive.resolvent(inverse, block, step), y, None)
+        return self._blockwise(lambda operator, block, s: adaptive.resolvent(operator, block, step), y, None)
 
     def resolvent_by_block(self, y: Array, steps: Array) -> Array:
         """The resolvents with one step (a number or an array of the block's shape) for each block."""
-        return self._blockwise(lambda inverse, block, s: inverse.resolvent(block, s), y, steps)
+        return self._blockwise(lambda operator, block, s: operator.resolvent(block, s), y, steps)
 
     def _blockwise(self, apply: Callable[[Any, Array, Any], Array], y: Array, steps: Any) -> Array:
-        if len(self.inverses) == 1:
-            return apply(self.inverses[0], y, steps)
-        each = (None,) * len(self.inverses) if steps is None else steps
-        return Blocks([apply(*parts) for parts in zip(self.inverses, y, each, strict=True)])
+        if len(self.operators) == 1:
+            return apply(self.operators[0], y, steps)
+        each = (None,) * len(self.operators) if steps is None else steps
+        return Blocks([apply(*parts) for parts in zip(self.operators, y, each, strict=True)])
 
 
 class SaddleForm(NamedTuple):
     """A and B^-1 by resolvents, K linear, C forward (or None); ``blocks`` when the answer is (x, y)."""
 
     A: Any
-    dual: Dual
+    dual: BlockResolvent
     map: LinearMap
     forward: Any | None
     blocks: bool
@@ -79,12 +79,12 @@ def saddle_form(problem: Inclusion, constant: str | None) -> SaddleForm | Missin
             if isinstance(skew, Skew) and isinstance(simple, SeparableSum) and len(simple.functions) == 2:
                 if not simple.has_resolvent:
                     return Missing("a function of the saddle has no closed-form prox", "use ForwardBackwardForward")
-                return SaddleForm(simple.functions[0], Dual(simple.functions[1:]), skew.map, None, True)
+                return SaddleForm(simple.functions[0], BlockResolvent(simple.functions[1:]), skew.map, None, True)
     roles = primal_dual_roles(problem, constant)
     if isinstance(roles, Missing):
         return roles
     inverses = tuple(op.conjugate() if isinstance(op, Function) else op.inverse() for op in roles.dual.operators)
-    return SaddleForm(roles.primal, Dual(inverses), roles.map, roles.forward, False)
+    return SaddleForm(roles.primal, BlockResolvent(inverses), roles.map, roles.forward, False)
 
 
 def all_by_resolvents(problem: Inclusion) -> SaddleForm | Missing:
@@ -123,7 +123,8 @@ def start(map_: LinearMap, blocks: bool, x0: Array) -> tuple[Array, Array]:
     if blocks:
         x, y = x0
         return x, y
-    if isinstance(x0, Blocks) and not isinstance(map_.input_shape[0], tuple):
+    shape = map_.input_shape
+    if isinstance(x0, Blocks) and not (shape and isinstance(shape[0], tuple)):
         raise DataError("x0 of a problem with linear maps is the primal point alone: pass one array")
     return x0, 0.0 * map_.apply(x0)
 

@@ -15,7 +15,7 @@ import numpy as np
 from monops import arrays
 from monops.algorithms import adaptive
 from monops.algorithms.algorithm import Algorithm, Solution, notes
-from monops.algorithms.saddle_form import Dual, all_by_resolvents, positive, start, whole_constants
+from monops.algorithms.saddle_form import BlockResolvent, all_by_resolvents, positive, start, whole_constants
 from monops.arrays import Array, Blocks
 from monops.constants import Constants
 from monops.linear import LinearMap
@@ -48,7 +48,7 @@ class Terms(NamedTuple):
     """Who plays which role (``dual`` is dg*), and the resolved numbers; ``given`` when the user set the first step."""
 
     A: Any
-    dual: Dual
+    dual: BlockResolvent
     map: LinearMap
     step_size: float
     ratio: float
@@ -89,7 +89,7 @@ class ChambollePockLineSearch(Algorithm):
     step_size : float, optional
         The first primal step; any positive number is proven. Default: 1/(sqrt(ratio) |Kv|/|v|) for one random v.
     ratio : float
-        Dual step over primal step, any positive number, default 1.
+        BlockResolvent step over primal step, any positive number, default 1.
 
     Raises
     ------

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple, final
 
 from monops.algorithms.algorithm import Algorithm, Solution, notes
-from monops.algorithms.saddle_form import Dual, known_cocoercivity, positive, start, three_operators, whole_constants
+from monops.algorithms.saddle_form import BlockResolvent, known_cocoercivity, positive, start, three_operators, whole_constants
 from monops.arrays import Array, Blocks
 from monops.constants import Constants
 from monops.errors import StepSizeError
@@ -56,7 +56,7 @@ class Terms(NamedTuple):
     """Who plays which role (``dual`` is B^-1), and the resolved numbers."""
 
     A: Any
-    dual: Dual
+    dual: BlockResolvent
     map: LinearMap
     C: Any
     step_size: float

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, NamedTuple, final
 from monops import arrays
 from monops.algorithms import diagonal_steps
 from monops.algorithms.algorithm import Algorithm, Solution, notes
-from monops.algorithms.saddle_form import Dual, SaddleForm, all_by_resolvents, start, whole_constants
+from monops.algorithms.saddle_form import BlockResolvent, SaddleForm, all_by_resolvents, start, whole_constants
 from monops.arrays import Array, Blocks
 from monops.constants import Constants
 from monops.errors import DataError
@@ -39,7 +39,7 @@ class Terms(NamedTuple):
     """Who plays which role (``dual`` is B^-1), the factor of the steps, and the sums that they are made from."""
 
     A: Any
-    dual: Dual
+    dual: BlockResolvent
     map: LinearMap
     step_size: float
     rows: Any
@@ -147,10 +147,10 @@ class PreconditionedChambollePock(Algorithm):
         primal = diagonal_steps.reciprocal(terms.columns, x)
         primal = diagonal_steps.for_resolvent(terms.A, arrays.tree_map(lambda t: terms.step_size * t, primal))
         dual = arrays.tree_map(lambda s: s / terms.step_size, diagonal_steps.reciprocal(terms.rows, y))
-        if len(terms.dual.inverses) == 1:
-            dual = diagonal_steps.for_resolvent(terms.dual.inverses[0], dual)
+        if len(terms.dual.operators) == 1:
+            dual = diagonal_steps.for_resolvent(terms.dual.operators[0], dual)
         else:
-            dual = Blocks([diagonal_steps.for_resolvent(*pair) for pair in zip(terms.dual.inverses, dual, strict=True)])
+            dual = Blocks([diagonal_steps.for_resolvent(*pair) for pair in zip(terms.dual.operators, dual, strict=True)])
         return State(x, y, x, y, terms.map.adjoint(y), primal, dual)
 
     def step(self, terms: Terms, state: State) -> State:
@@ -183,5 +183,5 @@ class PreconditionedChambollePock(Algorithm):
 
 def _can_use(form: SaddleForm) -> bool:
     """Whether diagonal steps differ from the steps of ChambollePock at all."""
-    several = len(form.dual.inverses) > 1
+    several = len(form.dual.operators) > 1
     return several or form.dual.takes_many_steps or bool(getattr(form.A, "takes_many_steps", False))

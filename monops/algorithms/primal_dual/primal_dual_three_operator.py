@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple, final
 
 from monops.algorithms.algorithm import Algorithm, Solution, notes
-from monops.algorithms.saddle_form import Dual, dual_step, known_cocoercivity, start, three_operators, whole_constants
+from monops.algorithms.saddle_form import BlockResolvent, dual_step, known_cocoercivity, start, three_operators, whole_constants
 from monops.arrays import Array, Blocks
 from monops.constants import Constants
 from monops.linear import LinearMap
@@ -57,7 +57,7 @@ class Terms(NamedTuple):
     """Who plays which role (``dual`` is B^-1), and the resolved numbers."""
 
     A: Any
-    dual: Dual
+    dual: BlockResolvent
     map: LinearMap
     C: Any
     step_size: float

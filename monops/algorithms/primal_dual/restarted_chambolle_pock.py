@@ -14,7 +14,7 @@ from typing import Any, ClassVar, NamedTuple, final
 from monops import arrays
 from monops.algorithms import adaptive
 from monops.algorithms.algorithm import Algorithm, Solution, notes
-from monops.algorithms.saddle_form import Dual, all_by_resolvents, positive, start, whole_constants
+from monops.algorithms.saddle_form import BlockResolvent, all_by_resolvents, positive, start, whole_constants
 from monops.arrays import Array, Blocks
 from monops.constants import Constants
 from monops.linear import LinearMap
@@ -46,7 +46,7 @@ class Terms(NamedTuple):
     """Who plays which role (``dual`` is B^-1), and the resolved numbers; ``product`` of the two steps."""
 
     A: Any
-    dual: Dual
+    dual: BlockResolvent
     map: LinearMap
     step_size: float
     product: float
