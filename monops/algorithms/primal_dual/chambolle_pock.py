@@ -9,15 +9,11 @@ import math
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple, final
 
-from monops import constants as calculus
 from monops.algorithms.algorithm import Algorithm, Solution, notes
-from monops.algorithms.roles import PrimalDual, primal_dual_roles
+from monops.algorithms.saddle_form import BlockResolvent, all_by_resolvents, start, whole_constants
 from monops.arrays import Array, Blocks
 from monops.constants import Constants, Known
-from monops.errors import DataError
-from monops.functions import SeparableSum
 from monops.linear import LinearMap
-from monops.operators import Skew
 from monops.problem import Inclusion
 from monops.theory import Guarantee, Missing, Number
 
@@ -41,7 +37,7 @@ class Terms(NamedTuple):
     """Who plays which role (``dual`` is B^-1), and the resolved numbers; ``blocks`` when the answer is (x, y)."""
 
     A: Any
-    dual: Any
+    dual: BlockResolvent
     map: LinearMap
     step_size: float
     dual_step_size: float
@@ -69,7 +65,8 @@ class ChambollePock(Algorithm):
     Parameters
     ----------
     step_size, dual_step_size : float, optional
-        step_size * dual_step_size * |K|^2 < 4/3. Default: both 1/|K|; one given, the other makes the product 1/|K|^2.
+        step_size * dual_step_size * |K|^2 < 4/3: the bound 4/3 is sharp, f = 0, g* = 0, K = 1 diverges at it. Default: both
+        1/|K|; one given, the other makes the product 1/|K|^2.
 
     Raises
     ------
@@ -80,6 +77,8 @@ class ChambollePock(Algorithm):
     -----
     **Certificate** ((x - x+)/t + K*(y+ - y), (y - y+)/s + K(x+ - x)), an element of the primal-dual operator
     (Ax + K*y, B^-1 y - Kx) at (x+, y+). **Cost** one Kx, one K*y, two resolvents; one of each more a check.
+
+    Up to 1 the step is a resolvent in the metric, and fixed-point residuals never grow; beyond, only convergence is proven.
 
     References
     ----------
@@ -103,25 +102,18 @@ class ChambollePock(Algorithm):
     is_map: ClassVar[bool] = True
 
     def match(self, problem: Inclusion) -> Terms:
-        roles, blocks = _saddle_roles(problem), True
-        if roles is None:
-            found = primal_dual_roles(problem, None)
-            if isinstance(found, Missing):
-                self.refuse(found)
-            roles, blocks = found, False
-        if roles.forward is not None:
-            self.refuse(Missing("a term has no closed-form resolvent", "use ForwardBackwardForward"))
-        norm = roles.map.norm
+        form = all_by_resolvents(problem)
+        if isinstance(form, Missing):
+            self.refuse(form)
+        norm = form.map.norm
         dual_step = self._dual_step(norm)
-        A, dual = roles.primal.constants, roles.dual.constants
+        A, dual = form.A.constants, form.dual.constants
         proven = guarantee(A, dual, norm.value, dual_step)
         if isinstance(proven, Missing):
             self.refuse(proven)
         step = proven.resolve(self.step_size, self.name)
-        skew = Constants(lipschitz=norm.value, affine=True, skew=True, why=norm.why)
-        total = calculus.add(calculus.product([A, dual]), skew)
         remarks = notes(A, dual, norm)
-        return Terms(roles.primal, roles.dual, roles.map, step, dual_step, blocks, proven, total, remarks)
+        return Terms(form.A, form.dual, form.map, step, dual_step, form.blocks, proven, whole_constants(form), remarks)
 
     def _dual_step(self, norm: Known) -> float:
         if self.dual_step_size is not None:
@@ -134,12 +126,7 @@ class ChambollePock(Algorithm):
         return 1.0 / float(norm.value)
 
     def init(self, terms: Terms, x0: Array) -> State:
-        if terms.blocks:
-            x, y = x0
-        elif isinstance(x0, Blocks):
-            raise DataError("x0 of a problem with linear maps is the primal point alone: pass one array")
-        else:
-            x, y = x0, 0.0 * terms.map.apply(x0)
+        x, y = start(terms.map, terms.blocks, x0)
         return State(x, y, x, y, terms.map.adjoint(y))
 
     def step(self, terms: Terms, state: State) -> State:
@@ -173,14 +160,3 @@ class ChambollePock(Algorithm):
         primal = (previous_x - x) / terms.step_size + (terms.map.adjoint(y) - adjoint_y)
         dual = (previous_y - y) / terms.dual_step_size + terms.map.apply(x - previous_x)
         return Blocks((primal, dual))
-
-
-def _saddle_roles(problem: Inclusion) -> PrimalDual | None:
-    """Roles of the inclusion of a Saddle: (df x dg)(x, y) + (K*y, -Kx)."""
-    summands = [term.summand for term in problem.terms if term.map is None]
-    if len(summands) != 2 or len(problem.terms) != 2:
-        return None
-    for simple, skew in (summands, summands[::-1]):
-        if isinstance(skew, Skew) and isinstance(simple, SeparableSum) and len(simple.functions) == 2 and simple.has_resolvent:
-            return PrimalDual(simple.functions[0], simple.functions[1], skew.map, None)
-    return None

@@ -32,12 +32,12 @@ def guarantee(A: Constants, B: Constants) -> Guarantee | Missing:
 
 
 class Terms(NamedTuple):
-    """A acts block by block, B on the sum of ``count`` blocks, ``map``; and the resolved numbers."""
+    """A acts block by block, B on the sum of ``number`` blocks, ``map``; and the resolved numbers."""
 
     A: Any
     B: Any
     map: LinearMap
-    count: int
+    number: int
     step_size: float
     relaxation: float
     guarantee: Guarantee
@@ -143,8 +143,8 @@ class SharingADMM(Algorithm):
     def step(self, terms: Terms, state: State) -> State:
         t = state.t
         received = terms.map.apply(t)
-        total = terms.B.resolvent(received, terms.count * terms.step_size)
-        v = t + terms.map.adjoint((total - received) / float(terms.count))
+        total = terms.B.resolvent(received, terms.number * terms.step_size)
+        v = t + terms.map.adjoint((total - received) / float(terms.number))
         x = terms.A.resolvent(2.0 * v - t, terms.step_size)
         return State(t + terms.relaxation * (x - v), x, v, total, t)
 
@@ -153,7 +153,7 @@ class SharingADMM(Algorithm):
 
     def solution(self, terms: Terms, state: State) -> Solution:
         received = terms.map.apply(state.previous)
-        return Solution(state.x, (received - state.total) / (terms.count * terms.step_size))
+        return Solution(state.x, (received - state.total) / (terms.number * terms.step_size))
 
     def certificate(self, terms: Terms, state: State) -> Array:
         return Blocks(((state.v - state.x) / terms.step_size, state.total - terms.map.apply(state.x)))
