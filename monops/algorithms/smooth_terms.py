@@ -139,3 +139,16 @@ def accepted(smooth: SmoothSum, found: Descent, z: Array, gradient: Array, x: Ar
         return good
     bound = arrays.inner(smooth.forward(x) - gradient, x - z, batch_ndim)
     return good | (bound <= found.half_square / step)
+
+
+def lengthened(found: Descent, step: Array, factor: float, allowed: Array, *operators: Any) -> Array:
+    """factor times the step of each row whose curvature is at most half of what that step is accepted for, where ``allowed``.
+
+    Rows share a step where the operators take one only: those at rest, or broken, then follow the others.
+    """
+    xp = arrays.namespace(step)
+    longest = 2.0 * factor * step
+    held = (found.half_square / longest > found.rounding) | ~allowed
+    free = xp.where(held, step, xp.zeros_like(step) + math.inf)
+    new = adaptive.shared(xp.where(found.within(longest) & allowed, factor * step, free), *operators)
+    return xp.where(new < math.inf, new, step)

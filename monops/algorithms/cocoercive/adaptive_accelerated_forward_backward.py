@@ -14,7 +14,7 @@ from monops import constants as calculus
 from monops.algorithms import adaptive
 from monops.algorithms.algorithm import Algorithm, Solution, notes, reciprocal_lipschitz
 from monops.algorithms.roles import zero
-from monops.algorithms.smooth_terms import SmoothSum, accepted, any_first_step, descent, first_step, smooth_roles
+from monops.algorithms.smooth_terms import SmoothSum, accepted, any_first_step, descent, first_step, lengthened, smooth_roles
 from monops.arrays import Array
 from monops.constants import Constants
 from monops.problem import Inclusion
@@ -146,7 +146,7 @@ class AdaptiveAcceleratedForwardBackward(Algorithm):
             if arrays.holds_everywhere(good):
                 break
         uphill = (arrays.inner(y - new, new - x, batch) > 0) & (left > 0)
-        longer = adaptive.shared(xp.where(found.within(2.0 * GROWTH * step), GROWTH * step, step), A)
+        longer = lengthened(found, step, GROWTH, step > 0, A)
         return State(
             new,
             x,

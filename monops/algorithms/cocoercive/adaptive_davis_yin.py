@@ -14,7 +14,7 @@ from monops import constants as calculus
 from monops.algorithms import adaptive
 from monops.algorithms.algorithm import Algorithm, Solution, notes, reciprocal_lipschitz
 from monops.algorithms.roles import both_constants, split_certificate, zero
-from monops.algorithms.smooth_terms import SmoothSum, accepted, any_first_step, descent, first_step, smooth_roles
+from monops.algorithms.smooth_terms import SmoothSum, accepted, any_first_step, descent, first_step, lengthened, smooth_roles
 from monops.arrays import Array
 from monops.constants import Constants
 from monops.problem import Inclusion
@@ -151,8 +151,7 @@ class AdaptiveDavisYin(Algorithm):
                 break
         new_z = adaptive.resolvent(g, x + arrays.scale_rows(step, u), step)
         new_u = u + arrays.scale_rows(1.0 / step, x - new_z)
-        flat = found.within(2.0 * GROWTH * step) & (left > 0)
-        larger = adaptive.shared(xp.where(flat, GROWTH * step, step), f, g)
+        larger = lengthened(found, step, GROWTH, left > 0, f, g)
         left = xp.where(larger > step, left - 1.0, left)
         return State(new_z, new_u, larger, left, x, z, u, gradient, step)
 

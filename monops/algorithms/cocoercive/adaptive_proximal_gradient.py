@@ -23,7 +23,7 @@ from monops.errors import StepSizeError
 from monops.problem import Inclusion
 from monops.theory import Guarantee, Missing
 
-LEAST = 1e-12  # of the squared factor: where |dh|^2 overflows the steps must not end at 0
+OVERFLOW = 1e-12  # the squared factor where |dh|^2 is infinite: the steps must not end at 0
 
 
 def guarantee(A: Constants, B: Constants, fallback: float = 1.0) -> Guarantee | Missing:
@@ -151,14 +151,16 @@ class AdaptiveProximalGradient(Algorithm):
 
 
 def _next_step(terms: Terms, dx: Array, dh: Array, step: Array, growth: Array) -> tuple[Array, Array]:
-    """The next step and its growth; rows that have not moved (at the start, or at a solution) keep their step."""
+    """The next step and its growth; rows that have not moved (at the start, say) keep theirs, or follow the others."""
     pi, r, batch = terms.pi, terms.r, terms.batch_ndim
     moved = arrays.inner(dx, dx, batch)
     curved = step * step * arrays.inner(dh, dh, batch) + 2.0 * (r - 1.0) * step * arrays.inner(dh, dx, batch)
     curvature = adaptive.ratio((1.0 - r / pi) * moved, curved - (2.0 * r - 1.0) * moved, math.inf)
     xp = arrays.namespace(step)
     cap = 1.0 / pi + growth
-    square = arrays.maximum(xp.where(curvature < cap, curvature, cap), LEAST)
-    factor = xp.sqrt(square)
-    new = adaptive.shared(xp.where(moved > 0, factor, xp.ones_like(factor)) * step, terms.A)
+    square = xp.where(curvature < cap, curvature, cap)
+    factor = xp.sqrt(xp.where(square > 0, square, xp.zeros_like(square) + OVERFLOW))
+    free = xp.zeros_like(step) + math.inf
+    new = adaptive.shared(xp.where((moved > 0) & (moved < math.inf), factor * step, free), terms.A)
+    new = xp.where(new < math.inf, new, step)
     return new, new / step
