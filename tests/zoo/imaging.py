@@ -13,7 +13,7 @@ SIDE = 8
 IMAGE = np.zeros((SIDE, SIDE))
 IMAGE[1:5, 2:6], IMAGE[5:7, 4:8] = 1.0, 0.5
 NOISY = IMAGE + 0.1 * rng(20).standard_normal((SIDE, SIDE))
-STRENGTH = 0.15
+STRENGTH = 0.1
 KERNEL = np.array([[0.0, 0.1, 0.0], [0.1, 0.6, 0.1], [0.0, 0.1, 0.0]])
 MASK = (rng(21).uniform(size=(SIDE, SIDE)) < 0.6).astype(float)
 
