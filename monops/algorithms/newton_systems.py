@@ -1,8 +1,11 @@
-"""Newton systems of a fixed-point residual x - prox(x - s(Hx + q)): diagonal, diagonal plus rank one, and general derivatives."""
+"""Newton systems of a fixed-point residual x - prox(x - s(Hx + q)): diagonal, diagonal plus rank one, and general
+derivatives.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+import math
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -14,9 +17,7 @@ from monops.linear import Diagonal, DiagonalPlusRankOne, LinearMap
 KRYLOV = 60  # dimension of the Krylov space of the general system
 
 
-def padded_systems(
-    matrix: np.ndarray[Any, Any], diagonal: Any, right: Any, free: Any, symmetric: bool
-) -> np.ndarray[Any, Any]:
+def padded_systems(matrix: np.ndarray[Any, Any], diagonal: Any, right: Any, free: Any, symmetric: bool) -> np.ndarray[Any, Any]:
     """d with (H + diagonal)_FF d_F = right_F, row by row; all rows in one batched solve, free sets padded to the longest."""
     if right.ndim == 1 and symmetric:
         return np.asarray(solve_reduced(matrix, diagonal, right, free))
@@ -100,7 +101,7 @@ def gmres(product: Any, right: Array) -> Array:
     basis, columns = [right / size], []
     for _ in range(min(KRYLOV, int(np.prod(right.shape)))):
         new = product(basis[-1])
-        column = []
+        column: list[float] = []
         for _ in range(2):  # twice: orthogonal to rounding
             projections = [float(arrays.inner(vector, new)) for vector in basis]
             for vector, projection in zip(basis, projections, strict=True):
@@ -111,21 +112,84 @@ def gmres(product: Any, right: Array) -> Array:
         if length <= 100 * arrays.epsilon(right) * max(map(abs, column), default=1.0):
             break
         basis.append(new / length)
-        small = np.zeros((len(columns) + 1, len(columns)))
-        for position, entries in enumerate(columns):
-            small[: len(entries), position] = entries
-        target = np.zeros(len(columns) + 1)
-        target[0] = size
-        weights, *_ = np.linalg.lstsq(small, target, rcond=None)
-        if float(np.linalg.norm(small @ weights - target)) <= 1e-12 * size:
+        weights, left = _least_residual(columns, size)
+        if left <= 1e-12 * size:
             break
+    weights, _ = _least_residual(columns, size)
+    total = float(weights[0]) * basis[0]
+    for weight, vector in zip(weights[1:], basis[1:], strict=False):
+        total = total + float(weight) * vector
+    return total
+
+
+def _least_residual(columns: list[list[float]], size: float) -> tuple[np.ndarray[Any, Any], float]:
+    """Weights of the basis vectors with the least residual, and that residual."""
     small = np.zeros((len(columns) + 1, len(columns)))
     for position, entries in enumerate(columns):
         small[: len(entries), position] = entries
     target = np.zeros(len(columns) + 1)
     target[0] = size
     weights, *_ = np.linalg.lstsq(small, target, rcond=None)
-    total = float(weights[0]) * basis[0]
-    for weight, vector in zip(weights[1:], basis[1:], strict=False):
-        total = total + float(weight) * vector
-    return total
+    return weights, float(np.linalg.norm(small @ weights - target))
+
+
+class BoxComplementarity(NamedTuple):
+    """phi(x, F) = 0 exactly where x solves the variational inequality on the box; its length; its slopes in x and in F."""
+
+    value: Array
+    length: float
+    in_point: Array
+    in_force: Array
+
+
+def box_complementarity(x: Array, F: Array, lower: Any, upper: Any) -> BoxComplementarity:
+    """The Fischer-Burmeister function a + b - |(a, b)| of the two bounds, one inside the other (Fischer 1992; Billups 1995)."""
+    xp = arrays.namespace(x)
+    zero = xp.zeros_like(x)
+    has_lower, has_upper = zero + lower > -math.inf, zero + upper < math.inf
+    above = xp.where(has_lower, x - lower, zero) if arrays.is_array(lower) or lower > -math.inf else zero
+    below = xp.where(has_upper, upper - x, zero) if arrays.is_array(upper) or upper < math.inf else zero
+    size = _length(below, F)
+    inner = xp.where(has_upper, F - below + size, F)
+    inner_point = xp.where(has_upper, 1.0 - below / size, zero)
+    inner_force = xp.where(has_upper, 1.0 + F / size, xp.ones_like(x))
+    size = _length(above, inner)
+    weight = xp.where(has_lower, 1.0 - inner / size, xp.ones_like(x))
+    value = xp.where(has_lower, above + inner - size, inner)
+    in_point = xp.where(has_lower, 1.0 - above / size, zero) + weight * inner_point
+    return BoxComplementarity(value, float(arrays.norm(value)), in_point, weight * inner_force)
+
+
+def _length(a: Array, b: Array) -> Array:
+    xp = arrays.namespace(a)
+    size = xp.hypot(a, b)
+    return xp.where(size > 0, size, xp.ones_like(size))
+
+
+def complementarity_newton(forward: Any, matrix: Array, x: Array, lower: Any, upper: Any, steps: int) -> Array:
+    """Newton steps on phi = 0, each halved until |phi|^2 falls as predicted (De Luca, Facchinei and Kanzow 1996)."""
+    xp = arrays.namespace(x)
+    F = forward(x)
+    now = box_complementarity(x, F, lower, upper)
+    identity = xp.eye(x.shape[0], dtype=x.dtype, device=arrays.device(x))
+    for _ in range(steps):
+        system = identity * now.in_point + xp.expand_dims(now.in_force, axis=1) * matrix
+        try:
+            direction = -xp.linalg.solve(system, xp.expand_dims(now.value, axis=1))[:, 0]
+        except np.linalg.LinAlgError:
+            break
+        if not bool(xp.all(xp.isfinite(direction))):
+            break
+        F_direction = forward(x + direction) - F
+        length, new = 1.0, now
+        for _ in range(30):
+            new = box_complementarity(x + length * direction, F + length * F_direction, lower, upper)
+            if new.length**2 <= (1.0 - 2e-4 * length) * now.length**2:
+                break
+            length *= 0.5
+        else:
+            break
+        x, F, now = x + length * direction, F + length * F_direction, new
+        if now.length <= 8 * arrays.epsilon(x) * float(arrays.norm(x)):
+            break
+    return x

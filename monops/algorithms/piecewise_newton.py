@@ -4,8 +4,8 @@
 
 Around x every entry of g is smooth on one side at least: at 0 (or an end of the domain) the side that the gradient points to.
 A Newton step over the entries that may move, clipped to the piece on which it is valid (*projected* Newton: Bertsekas 1982;
-Andrew and Gao 2007 for orthants), is accepted when the objective falls; else a Newton step up to the first end of a piece, which
-falls along a descent direction; else accelerated steps. Every accepted step lowers the objective.
+Andrew and Gao 2007 for orthants), is accepted when the objective falls; else a Newton step up to the first end of a piece,
+which falls along a descent direction; else accelerated steps. Every accepted step lowers the objective.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ class Pieces(NamedTuple):
 
 
 class Model:
-    """The quadratic model plus g, on the entries of a working set."""
+    """The quadratic model plus g (a Separable, or several joined), on the entries of a working set."""
 
-    def __init__(self, g: Separable, hessian: Array, gradient: Array, center: Array) -> None:
+    def __init__(self, g: Any, hessian: Array, gradient: Array, center: Array) -> None:
         self.g, self.hessian, self.initial, self.center = g, hessian, gradient, center
         self.xp = arrays.namespace(center)
         self.rounding = 32 * arrays.epsilon(center) * float(self.xp.max(self.xp.abs(gradient)))
@@ -114,7 +114,7 @@ class Model:
         return predicted < 0.0 and self.change(x, gradient, move) <= SUFFICIENT * predicted
 
     def descend(self, x: Array, steps: int, tolerance: float = 0.0) -> Array:
-        """Newton steps from x until one fails to lower the objective, or no entry is farther than the tolerance from optimal."""
+        """Newton steps from x until one fails to lower the objective, or optimality holds to the tolerance."""
         for _ in range(steps):
             gradient = self.gradient(x)
             piece = around(self.g, x, -gradient)

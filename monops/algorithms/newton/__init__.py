@@ -1,3 +1,8 @@
 """Methods that finish with Newton steps on the structure that first-order steps have found."""
 
-__all__: list[str] = []
+from monops.algorithms.newton.dual_newton import DualNewton
+from monops.algorithms.newton.panoc import PANOC
+from monops.algorithms.newton.semismooth_newton import SemismoothNewton
+from monops.algorithms.newton.working_set_newton import WorkingSetNewton
+
+__all__ = ["PANOC", "DualNewton", "SemismoothNewton", "WorkingSetNewton"]

@@ -2,13 +2,13 @@
 
     0 in F(x) + dg(x),  F(x) = Hx + q monotone,  r(x) = x - prox_{s g}(x - s F(x)) = 0.
 
-Each step is one forward-backward step (accelerated, with restart) where H is symmetric, one forward-backward-forward step (Tseng
-2000) where it is not; both find their step size by a test along the way. Once the entries that move have settled, a Newton step on
-r follows: (I - J + s J H) d = -r with J the derivative of the prox (Qi and Sun 1993); for a symmetric H and a separable g it is the
-projected Newton step of `piecewise_newton`. It is kept if it halves the smallest residual of the Newton steps kept so far or, where
-H is symmetric, lowers their smallest objective (forward-backward envelope, for other g) by a multiple of |r|^2: kept infinitely
-often, r tends to 0 along them; otherwise the theorem of the splitting step holds from the last one on (Themelis and Patrinos 2019;
-Themelis, Stella and Patrinos 2018).
+Each step is one forward-backward step (accelerated, with restart) where H is symmetric, one forward-backward-forward step
+(Tseng 2000) where it is not; both find their step size by a test along the way. Once the entries that move have settled, a
+Newton step on r follows: (I - J + s J H) d = -r with J the derivative of the prox (Qi and Sun 1993); for a symmetric H and a
+separable g it is the projected Newton step of `piecewise_newton`. It is kept if it halves the smallest residual of the Newton
+steps kept so far or, where H is symmetric, lowers their smallest objective (forward-backward envelope, for other g) by a
+multiple of |r|^2: kept infinitely often, r tends to 0 along them; otherwise the theorem of the splitting step holds from the
+last one on (Themelis and Patrinos 2019; Themelis, Stella and Patrinos 2018).
 """
 
 from __future__ import annotations
@@ -16,27 +16,25 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, ClassVar, NamedTuple, final
 
 import numpy as np
 
 from monops import arrays
+from monops.algorithms.affine_forward import AffineForward, is_affine, unusable_function
 from monops.algorithms.algorithm import Algorithm, Solution
-from monops.algorithms.newton_systems import derivative_system, masked_systems, padded_systems
+from monops.algorithms.newton_systems import complementarity_newton, derivative_system, masked_systems, padded_systems
 from monops.algorithms.piecewise_newton import Model, around, curvature
 from monops.arrays import Array
 from monops.constants import Constants
-from monops.functions import LeastSquares, Quadratic
 from monops.functions.function import Function
 from monops.functions.separable import Separable
-from monops.linear import Matrix
-from monops.operators import Affine
-from monops.problem import Inclusion, Term
+from monops.problem import Inclusion
 from monops.theory import Guarantee, Missing
 
 LENGTHS = (1.0, 0.5, 0.25, 0.125)  # of the Newton step
 DESCENTS = 20  # Newton steps between two splitting steps
+COMPLEMENTARITY = 100  # the same for variational inequalities on a box
 FEW = 20.0  # entries whose factorisation costs next to nothing
 SETTLED = 0.005  # Newton starts when fewer than this part of the entries changed between moving and fixed
 PATIENCE = 15.0  # most steps between two trials of Newton steps that fail
@@ -53,54 +51,6 @@ def guarantee(symmetric: bool) -> Guarantee:
         rate="locally superlinear; globally that of " + ("accelerated forward-backward" if symmetric else "Tseng's method"),
         source="Themelis-Patrinos (2019); Qi-Sun (1993); " + ("Beck-Teboulle (2009)" if symmetric else "Tseng (2000)"),
     )
-
-
-@dataclass(frozen=True, eq=False)
-class AffineForward:
-    """F(x) = Hx + q of a quadratic function, least squares, or a monotone affine operator; rows of x in front."""
-
-    operator: Any
-
-    @property
-    def symmetric(self) -> bool:
-        """Whether F is a gradient."""
-        return not isinstance(self.operator, Affine)
-
-    @cached_property
-    def matrix(self) -> Array:
-        """H."""
-        if isinstance(self.operator, LeastSquares):
-            A = self.operator.A.matrix
-            return arrays.namespace(A).matrix_transpose(A) @ A
-        return self.operator.P if self.symmetric else self.operator.M
-
-    @cached_property
-    def offset(self) -> Array | None:
-        """q."""
-        if isinstance(self.operator, LeastSquares):
-            return -self.operator.A.adjoint(self.operator.b)
-        return self.operator.q
-
-    def product(self, x: Array) -> Array:
-        """H times each row."""
-        if isinstance(self.operator, LeastSquares):
-            return self.operator.A.adjoint(self.operator.A.apply(x))
-        return x @ (self.matrix if self.symmetric else arrays.namespace(x).matrix_transpose(self.matrix))
-
-    def forward(self, x: Array) -> Array:
-        """Hx + q."""
-        return self.product(x) if self.offset is None else self.product(x) + self.offset
-
-    def value(self, x: Array, Fx: Array, batch_ndim: int) -> Array:
-        """1/2 <x, Hx> + <q, x>, from F(x)."""
-        return 0.5 * arrays.row_sum(x * (Fx if self.offset is None else Fx + self.offset), batch_ndim)
-
-    def at_rows(self, rows: Any) -> AffineForward:
-        """The same map for some rows of a batch (NumPy)."""
-        offset = None if self.offset is None else self.offset[rows] if self.offset.ndim > 1 else self.offset
-        chosen = AffineForward(self.operator)
-        chosen.__dict__.update({"matrix": self.matrix, "offset": offset})
-        return chosen
 
 
 class Terms(NamedTuple):
@@ -166,9 +116,9 @@ class SemismoothNewton(Algorithm):
 
     Notes
     -----
-    **Certificate** (y - x)/s + F(x) - F(y), an element of F(x) + dg(x), with x = prox_{s g}(y - s F(y)). **Cost** one product with
-    H; in Newton steps one more, and a factorisation of the entries that move (all rows of a batch at once). P of a Quadratic is
-    taken to be positive semidefinite as declared.
+    **Certificate** (y - x)/s + F(x) - F(y), an element of F(x) + dg(x), with x = prox_{s g}(y - s F(y)). **Cost** one product
+    with H; in Newton steps one more, and a factorisation of the entries that move (all rows of a batch at once). P of a
+    Quadratic is taken to be positive semidefinite as declared.
 
     References
     ----------
@@ -190,23 +140,25 @@ class SemismoothNewton(Algorithm):
     typical_iterations: ClassVar[float] = 25
 
     def match(self, problem: Inclusion) -> Terms:
-        affine = [term for term in problem.terms if _is_affine(term)]
-        rest = [term for term in problem.terms if not _is_affine(term)]
+        affine = [term for term in problem.terms if is_affine(term)]
+        rest = [term for term in problem.terms if not is_affine(term)]
         if len(affine) != 1 or len(rest) != 1:
             self.refuse(
                 Missing(
                     f"it needs one affine term with its matrix and one function, and found {len(affine)} and {len(rest)}",
-                    "write the affine term as Quadratic(P, q), LeastSquares(A, b) with a dense A, or Affine(M, q), and join the "
-                    "other functions, for example with combine; or use ForwardBackwardForward",
+                    "write the affine term as Quadratic(P, q), LeastSquares(A, b) with a dense A, or Affine(M, q), and join "
+                    "the other functions, for example with combine; or use ForwardBackwardForward",
                 )
             )
         F = AffineForward(affine[0].summand)
         n = F.operator.input_shape[0]
         if n > LARGEST:
             self.refuse(
-                Missing(f"the matrix of {n} x {n} second derivatives is too large to factorise", "use WorkingSetNewton or PANOC")
+                Missing(
+                    f"the matrix of {n} x {n} second derivatives is too large to factorise", "use WorkingSetNewton or PANOC"
+                )
             )
-        missing = _unusable(rest[0], problem.batch_ndim)
+        missing = unusable_function(rest[0], problem.batch_ndim)
         if missing is not None:
             self.refuse(missing)
         proven = guarantee(F.symmetric)
@@ -300,7 +252,7 @@ class SemismoothNewton(Algorithm):
         for length in LENGTHS[: terms.trials]:
             point, F_point = trial(length)
             merit = self._merit(terms, point, F_point, step)
-            better = ready & ~kept & ((merit.residual <= 0.5 * least) | (merit.envelope <= lowest))
+            better = ready & ~kept & ((merit.residual <= 0.5 * least) | (merit.envelope < lowest))
             wide = _spread(better, x)
             state = state._replace(
                 next=xp.where(wide, point, state.next),
@@ -318,7 +270,7 @@ class SemismoothNewton(Algorithm):
         return state._replace(patience=patience, wait=xp.where(failed, patience, state.wait))
 
     def _merit(self, terms: Terms, x: Array, Fx: Array, step: Array) -> Merit:
-        """The fixed-point residual at x; where F is a gradient, the objective (g separable) or the forward-backward envelope."""
+        """The fixed-point residual at x; where F is a gradient the objective, or the forward-backward envelope."""
         rows = terms.batch_ndim
         image = self._prox(terms, x - _spread(step, x) * Fx, step)
         move = image - x
@@ -337,6 +289,10 @@ class SemismoothNewton(Algorithm):
         xp = arrays.namespace(x)
         if terms.F.symmetric and isinstance(terms.g, Separable):
             return self._projected_trials(terms, x, Fx, ready) if terms.batch_ndim else self._descent(terms, x, Fx)
+        if isinstance(terms.g, Separable) and terms.g.is_indicator and not terms.batch_ndim:
+            point = complementarity_newton(terms.F.forward, terms.F.matrix, x, *terms.g.interval, COMPLEMENTARITY)
+            F_point = terms.F.forward(point)
+            return lambda length: (point, F_point)
         if isinstance(terms.g, Separable):
             slope = terms.g.entry_prox_derivative(x - _spread(step, x) * Fx, x - residual, _spread(step, x))
             direction = self._separable_direction(terms, slope, residual, step, ready)
@@ -350,7 +306,7 @@ class SemismoothNewton(Algorithm):
     @staticmethod
     def _descent(terms: Terms, x: Array, Fx: Array) -> Callable[[float], tuple[Array, Array]]:
         """Projected Newton steps, each with a line search of its own: the same point for every length."""
-        model = Model(terms.g, terms.F.matrix, Fx, x)  # type: ignore[arg-type]
+        model = Model(terms.g, terms.F.matrix, Fx, x)
         point = model.descend(x, DESCENTS)
         F_point = terms.F.forward(point)
         return lambda length: (point, F_point)
@@ -359,11 +315,12 @@ class SemismoothNewton(Algorithm):
     def _projected_trials(terms: Terms, x: Array, Fx: Array, ready: Array) -> Callable[[float], tuple[Array, Array]]:
         """Newton steps on the piece of g around x, clipped to it: -r = d where D = 0 holds there already."""
         xp, g = arrays.namespace(x), terms.g
-        piece = around(g, x, -Fx)
+        piece = around(g, x, -Fx)  # type: ignore[arg-type]
         free = piece.free & _spread(ready, x)
         right = xp.where(free, -(Fx + piece.slope), xp.zeros_like(x))
         solve = padded_systems if type(x) is np.ndarray else masked_systems
-        direction = solve(terms.F.matrix, curvature(g, x, piece), right, free, True)
+        bend = curvature(g, x, piece)  # type: ignore[arg-type]
+        direction = solve(terms.F.matrix, bend, right, free, True)
         direction = xp.where(free & xp.isfinite(direction), direction, xp.zeros_like(direction))
 
         def trial(length: float) -> tuple[Array, Array]:
@@ -414,32 +371,3 @@ def _put_rows(old: Any, rows: Any, new: Any) -> Any:
     result = old.copy()
     result[rows] = new
     return result
-
-
-def _is_affine(term: Term) -> bool:
-    function = term.summand
-    if term.map is not None or not isinstance(function, (Quadratic, LeastSquares, Affine)):
-        return False
-    if isinstance(function, LeastSquares) and not isinstance(function.A, Matrix):
-        return False
-    data = function.P if isinstance(function, Quadratic) else function.A.matrix if isinstance(function, LeastSquares) else function.M
-    return not arrays.namespace(data).isdtype(data.dtype, "complex floating")
-
-
-def _unusable(term: Term, batch_ndim: int) -> Missing | None:
-    """What keeps a term from being g, or None."""
-    function, text = term.summand, str(term)
-    way_out = "use ForwardBackwardForward or AcceleratedForwardBackward"
-    if term.map is not None:
-        return Missing(f"{text} contains a linear map, so that its prox is not closed-form", "use ChambollePock")
-    if not isinstance(function, Function) or not function.has_prox:
-        return Missing(f"{text} is not a function with a closed-form prox", way_out)
-    if not function.is_convex:
-        name = type(getattr(function, "function", function)).__name__
-        return Missing(f"{name} in {text} is nonconvex, and the theorem needs convexity", "put a convex function in its place")
-    if not isinstance(function, Separable):
-        if batch_ndim:
-            return Missing(f"{text} couples entries, and Newton systems of batch rows are for separable functions", way_out)
-        if type(function).prox_derivative is Function.prox_derivative:
-            return Missing(f"the derivative of the prox of {text} is not known", way_out)
-    return None

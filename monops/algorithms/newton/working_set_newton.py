@@ -2,10 +2,11 @@
 
     minimise h(Ax) + g(x),  h twice differentiable and separable (or A*(Ax - b) its gradient), g separable.
 
-One pass A* h'(Ax) scores each coordinate by the distance of the negative gradient from dg; the worst join the working set W. On W
-the quadratic model of h(Ax) plus g is minimised (accelerated steps, then projected Newton steps: `piecewise_newton`) to a part of
-the violation outside of W; for an h that is not quadratic again and again, each time followed by a line search on the objective
-(proximal Newton: Lee, Sun and Saunders 2014). W only grows, so that finitely many passes suffice (Johnson and Guestrin 2015).
+One pass A* h'(Ax) scores each coordinate by the distance of the negative gradient from dg; the worst join the working set W.
+On W the quadratic model of h(Ax) plus g is minimised (accelerated steps, then projected Newton steps: `piecewise_newton`) to
+a part of the violation outside of W; for an h that is not quadratic again and again, each time followed by a line search on
+the objective (proximal Newton: Lee, Sun and Saunders 2014). W only grows, so that finitely many passes suffice (Johnson and
+Guestrin 2015).
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import scipy.sparse
 from monops import arrays
 from monops.algorithms.algorithm import Algorithm, Solution
 from monops.algorithms.piecewise_newton import SUFFICIENT, Model, value_change
+from monops.algorithms.working_sets import columns_of, device_indices, finite_ends, put, take, transposed, weighted_gram
 from monops.arrays import Array
 from monops.constants import Constants
 from monops.functions import LeastSquares
@@ -80,7 +82,9 @@ class Terms(NamedTuple):
 
 
 class State(NamedTuple):
-    """x, A* h'(Ax), Ax; the working set, its columns and Gram matrix (dense least squares); the least violation, if it stalled."""
+    """x, A* h'(Ax), Ax; the working set, its columns and Gram matrix (dense least squares); the least violation, if it
+    stalled.
+    """
 
     x: Array
     gradient: Array
@@ -94,7 +98,8 @@ class State(NamedTuple):
 @final
 @dataclass(frozen=True)
 class WorkingSetNewton(Algorithm):
-    """Passes over A choose coordinates, Newton steps on those solve the rest: lasso, elastic net, sparse logistic regression, ...
+    """Passes over A choose coordinates, Newton steps on those solve the rest: lasso, elastic net, sparse logistic regression,
+    ...
 
     Parameters
     ----------
@@ -109,14 +114,14 @@ class WorkingSetNewton(Algorithm):
 
     Notes
     -----
-    **Certificate** A* h'(Ax) + v with v in dg(x) nearest to -A* h'(Ax): the least element of the sum. **Cost** one product with
-    A*, a Gram block m k^2 of the k coordinates in play, a few Cholesky factorisations of order k; no norm of A is computed. Where
-    g leaves most coordinates free, or A is tall and well conditioned, AcceleratedForwardBackward costs less.
+    **Certificate** A* h'(Ax) + v with v in dg(x) nearest to -A* h'(Ax): the least element of the sum. **Cost** one product
+    with A*, a Gram block m k^2 of the k coordinates in play, a few Cholesky factorisations of order k; no norm of A is
+    computed. Where g leaves most coordinates free, or A is tall and well conditioned, AcceleratedForwardBackward costs less.
 
     References
     ----------
-    Johnson and Guestrin (2015), Blitz: a principled meta-algorithm for scaling sparse optimization. Lee, Sun and Saunders (2014),
-    Proximal Newton-type methods for minimizing composite functions. Bertsekas (1982), Projected Newton methods.
+    Johnson and Guestrin (2015), Blitz: a principled meta-algorithm for scaling sparse optimization. Lee, Sun and Saunders
+    (2014), Proximal Newton-type methods for minimizing composite functions. Bertsekas (1982), Projected Newton methods.
 
     Examples
     --------
@@ -160,7 +165,7 @@ class WorkingSetNewton(Algorithm):
         return Terms(smooth[0][0], smooth[0][1], penalty, step, proven, Constants(cyclic=True), ())
 
     def init(self, terms: Terms, x0: Array) -> State:
-        x = arrays.clip(x0, *_finite_ends(terms.penalty))
+        x = arrays.clip(x0, *finite_ends(terms.penalty))
         xp = arrays.namespace(x)
         if bool(xp.any(x != 0)):
             image = terms.map.apply(x)
@@ -212,45 +217,45 @@ class WorkingSetNewton(Algorithm):
     def _least_squares(self, terms: Terms, state: State, indices: np.ndarray[Any, Any], tolerance: float) -> State:
         """The model is exact: its Gram matrix is kept, and extended by the new columns."""
         xp = arrays.namespace(state.x)
-        fresh = _columns(terms.map, indices[len(state.indices) :], state.x)
+        fresh = columns_of(terms.map, indices[len(state.indices) :], state.x)
         if scipy.sparse.issparse(fresh):
-            columns, everything = state.columns, _columns(terms.map, indices, state.x)
+            columns, everything = state.columns, columns_of(terms.map, indices, state.x)
             gram = (everything.T @ everything).toarray()
         elif len(state.indices) == 0:
             columns = everything = fresh
-            gram = _transposed(fresh) @ fresh
+            gram = transposed(fresh) @ fresh
         elif len(indices) == len(state.indices):
             columns, everything, gram = state.columns, state.columns, state.gram
         else:
-            cross = _transposed(state.columns) @ fresh
+            cross = transposed(state.columns) @ fresh
             gram = xp.concat(
                 [
                     xp.concat([state.gram, cross], axis=1),
-                    xp.concat([_transposed(cross), _transposed(fresh) @ fresh], axis=1),
+                    xp.concat([transposed(cross), transposed(fresh) @ fresh], axis=1),
                 ],
                 axis=0,
             )
             columns = everything = xp.concat([state.columns, fresh], axis=1)
-        start = _take(state.x, indices)
-        model = Model(terms.penalty.restrict(_device_indices(indices, state.x)), gram, _take(state.gradient, indices), start)
+        start = take(state.x, indices)
+        model = Model(terms.penalty.restrict(device_indices(indices, state.x)), gram, take(state.gradient, indices), start)
         point = model.minimise(tolerance)
         image = state.image + everything @ (point - start)
-        return self._passed(terms, state, _put(state.x, indices, point), image, indices, columns, gram)
+        return self._passed(terms, state, put(state.x, indices, point), image, indices, columns, gram)
 
     def _proximal_newton(self, terms: Terms, state: State, indices: np.ndarray[Any, Any], tolerance: float) -> State:
         """Models of h on the working set, each followed by a line search; a Hessian is kept while it serves."""
-        columns = _columns(terms.map, indices, state.x)
-        penalty = terms.penalty.restrict(_device_indices(indices, state.x))
+        columns = columns_of(terms.map, indices, state.x)
+        penalty = terms.penalty.restrict(device_indices(indices, state.x))
         function = terms.loss.function  # type: ignore[union-attr]
         xp = arrays.namespace(state.x)
-        x, image, gradient = _take(state.x, indices), state.image, _take(state.gradient, indices)
+        x, image, gradient = take(state.x, indices), state.image, take(state.gradient, indices)
         hessian, before = None, math.inf
         for _ in range(20):
             violation = float(xp.max(penalty.distance_to_subdifferential(x, -gradient)))
             if violation <= tolerance or (hessian is not None and not violation < before):
                 break
             if hessian is None or violation > 0.3 * before:
-                hessian = _weighted_gram(columns, function.entry_curvature(image))
+                hessian = weighted_gram(columns, function.entry_curvature(image))
             before = violation
             model = Model(penalty, hessian, gradient, x)
             move = model.minimise(max(0.1 * tolerance, 0.01 * violation)) - x
@@ -270,7 +275,7 @@ class WorkingSetNewton(Algorithm):
             x, image = x + length * move, image + length * image_move
             slope = function.entry_slope(image)
             gradient = columns.T @ slope if scipy.sparse.issparse(columns) else slope @ columns
-        return self._passed(terms, state, _put(state.x, indices, x), image, indices, state.columns, state.gram)
+        return self._passed(terms, state, put(state.x, indices, x), image, indices, state.columns, state.gram)
 
     def _proximal_gradient(self, terms: Terms, state: State) -> Array:
         """One step of the first-order method, backtracked until the objective falls as it must (Beck and Teboulle 2009)."""
@@ -329,7 +334,7 @@ def _smooth(term: Term) -> tuple[LinearMap, SquaredDistance | Loss] | None:
         return None
     if isinstance(function, LeastSquares):
         return (linear_map, SquaredDistance(function.b)) if term.map is None else None
-    inner = getattr(function, "function", function)
+    inner: Any = getattr(function, "function", function)
     usable = isinstance(function, Separable) and function.has_gradient and function.has_value and function.is_convex
     if usable and type(inner).entry_curvature is not Separable.entry_curvature:
         return linear_map, Loss(function)  # type: ignore[arg-type]
@@ -354,51 +359,3 @@ def _unusable(term: Term) -> Missing | None:
     if function.has_gradient:
         return Missing(f"{text} has no kink and no bound, so that no coordinate stays out of a working set", way_out)
     return None
-
-
-def _finite_ends(g: Separable) -> tuple[Any, Any]:
-    lower, upper = g.interval
-    numbers = not arrays.is_array(lower) and not arrays.is_array(upper)
-    return (None if lower == -math.inf else lower, None if upper == math.inf else upper) if numbers else (lower, upper)
-
-
-def _transposed(matrix: Array) -> Array:
-    return arrays.namespace(matrix).matrix_transpose(matrix)
-
-
-def _device_indices(indices: np.ndarray[Any, Any], like: Array) -> Array:
-    if type(like) is np.ndarray:
-        return indices
-    return arrays.from_numpy(indices.astype(np.int64), like, arrays.namespace(like).int64)
-
-
-def _take(x: Array, indices: np.ndarray[Any, Any]) -> Array:
-    return x[indices] if type(x) is np.ndarray else arrays.namespace(x).take(x, _device_indices(indices, x), axis=0)
-
-
-def _put(x: Array, indices: np.ndarray[Any, Any], values: Array) -> Array:
-    """x with other values at the indices."""
-    if type(x) is np.ndarray:
-        new = x.copy()
-        new[indices] = values
-        return new
-    xp = arrays.namespace(x)
-    position = np.arange(x.shape[0])
-    position[indices] = x.shape[0] + np.arange(len(indices))
-    return xp.take(xp.concat([x, values]), _device_indices(position, x), axis=0)
-
-
-def _columns(linear_map: Any, indices: np.ndarray[Any, Any], like: Array) -> Any:
-    return linear_map.columns(_device_indices(indices, like))
-
-
-def _weighted_gram(columns: Any, weights: Array) -> Array:
-    """C* diag(weights) C."""
-    if scipy.sparse.issparse(columns):
-        scaled = columns.copy()
-        scaled.data = scaled.data * weights[scaled.indices]
-        return (columns.T @ scaled).toarray()
-    return _transposed(columns) @ (columns * arrays.namespace(weights).expand_dims(weights, axis=1))
-
-
-
