@@ -3,6 +3,9 @@ what is missing."""
 
 from __future__ import annotations
 
+import importlib.util
+import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -125,6 +128,7 @@ def test_no_method_claims_a_solution_where_there_is_none(problem: Unsolvable, me
     result = monops.solve(inclusion, method(), x0=start(problem), max_iter=2000, check_every=CHECK_EVERY, on_failure="ignore")
     assert not result.success
     assert result.residual > RESIDUAL
+    assert "is false" not in result.message  # every constant of these problems is true
 
 
 @unsolvable
@@ -144,3 +148,18 @@ def test_blocks_that_do_not_fit_are_refused_in_words() -> None:
     ):
         with pytest.raises(error, match=words):
             monops.solve(problem, x0=x0)
+
+
+def test_the_page_of_the_documentation_shows_every_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = importlib.util.spec_from_file_location("zoo_page", Path(__file__).parent.parent / "docs" / "zoo_page.py")
+    assert spec is not None
+    assert spec.loader is not None
+    page = importlib.util.module_from_spec(spec)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    spec.loader.exec_module(page)
+    monkeypatch.setattr(page, "FOLDER", tmp_path)
+    page.generate()
+    text = (tmp_path / "zoo.md").read_text(encoding="utf-8").lower()
+    for problem in (*PROBLEMS, *UNSOLVABLE):
+        assert f"## {problem.name.lower()}\n" in text
+    assert "methods** (0 of" not in text
