@@ -168,6 +168,7 @@ def test_certificate_is_an_element_of_the_operator(method: Any) -> None:
     x, dual = method.solution(terms, state)
     total, gap = method.certificate(terms, state)
     assert float(np.linalg.norm(gap)) > 1e-6
+    assert terms.constants.strong_monotonicity == 0  # of the primal-dual operator: the norm is not smooth
     point = x + gap  # where the dual is a subgradient of the norm
     rest = total - quadratic.gradient(x) - dual  # normal to the ball at x
     for y in np.random.default_rng(1).standard_normal((50, SIZE)):

@@ -1,7 +1,8 @@
 """Loopless SVRG for min sum_j f_j(K_j x) + g(x): gradients of one part at a time, corrected by those at an anchor point.
 
 For a part j drawn at random among N:  x+ = prox_{tg}(x - t (N (grad f_j(x) - grad f_j(anchor)) + grad f(anchor))), and with
-probability 1/N the anchor becomes x (Johnson and Zhang 2013; Xiao and Zhang 2014; Kovalev, Horvath and Richtarik 2020).
+probability 1/N the anchor becomes x, the point before the update (Johnson and Zhang 2013; Xiao and Zhang 2014; Kovalev,
+Horvath and Richtarik 2020).
 """
 
 from __future__ import annotations
@@ -131,13 +132,13 @@ class SVRG(Algorithm):
         draws = np.random.default_rng((terms.seed, epoch))
         indices, moves = draws.integers(count, size=count).tolist(), (draws.random(count) < 1.0 / count).tolist()
         for index, anchor_moves in zip(indices, moves, strict=True):
-            if anchor_moves:
-                table = Blocks(inner_slopes(terms.parts, x))
-                total = total_gradient(terms.parts, table)
-            part = terms.parts[index]
+            part, old = terms.parts[index], x
             change = part.adjoint(part.function.gradient(part.apply(x)) - table[index])
             argument = x - step * (total + float(count) * change)
             x = terms.simple.resolvent(argument, step)
+            if anchor_moves:
+                table = Blocks(inner_slopes(terms.parts, old))
+                total = total_gradient(terms.parts, table)
         return State(x, argument, table, total, epoch + 1)
 
     def solution(self, terms: Terms, state: State) -> Solution:
