@@ -216,13 +216,8 @@ def first_step(B: Constants) -> float:
 # ---- one step a row -----------------------------------------------------------------------------------
 
 
-def shared_steps(A: Any, step: Array, x: Array) -> Array:
-    """The step of each row, or the smallest for all where A takes a single step only (points of several blocks always)."""
-    return adaptive.shared(step, None if isinstance(x, Blocks) else A)
-
-
 def row_resolvent(A: Any, x: Array, step: Array) -> Array:
-    """The resolvent of A at each row with its step, which has been through ``shared_steps``."""
-    if isinstance(x, Blocks):
+    """The resolvent of A at each row with its step, which has been through ``adaptive.shared``."""
+    if isinstance(x, Blocks):  # on several blocks only Zero takes many steps, and it does not look at them
         return A.resolvent(x, float(arrays.namespace(step).min(step)))
     return adaptive.resolvent(A, x, step)

@@ -166,6 +166,17 @@ def test_adaptive_methods_with_a_linear_map(method: Any) -> None:
 
 
 @every
+def test_smooth_terms_with_a_map_are_split_off_beside_others(method: Any) -> None:
+    """f @ K has L = |K|^2; beside a norm of Dx both maps are stacked, and L = |(K, D)|."""
+    K, D = 10.0 * np.eye(3), np.diff(np.eye(3), axis=0)
+    problem = monops.SquaredL2().translate(np.ones(3)) @ monops.Matrix(K) + monops.L1Norm() @ monops.Matrix(D)
+    lipschitz = float(method.match(problem).B.constants.lipschitz)
+    exact = np.linalg.norm(np.vstack([K, D]), 2)
+    assert exact <= lipschitz <= 1.05 * exact
+    assert float(method.match(problem.__class__(problem.terms[:1])).B.constants.lipschitz) == pytest.approx(100.0)
+
+
+@every
 def test_primal_points_of_several_blocks(method: Any) -> None:
     """min |x - a|^2/2 + |y - b|^2/2 + w |x + y|_1 over blocks (x, y): x = a - v, y = b - v with v in w d|.|_1(x + y)."""
     a, b, w = np.array([1.0, -2.0]), np.array([0.5, 3.0]), 0.25
@@ -373,6 +384,7 @@ def test_golden_ratio_energy_and_step_rule() -> None:
     for now, new in pairwise(states[1:]):
         assert energy(new) <= energy(now) + 1e-10
         assert new.step <= (1 / phi + 1 / phi**2) * now.step * (1 + 1e-12)
+        assert abs(new.theta - phi * new.step / now.step) <= 1e-12 * phi
         lipschitz = np.linalg.norm(now.Bx - now.B_previous) / np.linalg.norm(now.x - now.previous)
         assert new.step <= phi * now.theta / (4 * now.step * lipschitz**2) * (1 + 1e-12)
     assert states[0].step * np.linalg.norm(states[0].Bx - states[0].B_previous) <= 0.5 * np.linalg.norm(
@@ -557,11 +569,43 @@ def test_rows_share_a_step_where_the_resolvent_takes_one(method: Any) -> None:
     for row in result.x:
         slope = row**3 + S @ row + q
         np.testing.assert_allclose(row @ slope, slope.min(), atol=1e-7)  # the vertex with the least slope is no better
-    coupling = 0.5 * np.eye(3)[:, :2]
-    game = monops.Saddle(monops.SquaredL2(1.0), monops.SquaredL2(2.0), coupling)
-    blocks = monops.Blocks((np.ones((4, 2)), np.ones((4, 3))))
-    both = monops.solve(game, method, x0=blocks, tol=1e-8, batch_ndim=1).require()
-    assert float(np.max(np.abs(both.x[0]))) < 1e-6
+
+
+@pytest.mark.parametrize("method", ADAPTIVE, ids=name_of)
+@pytest.mark.parametrize("simple", [True, False], ids=["without A", "with a sum of two functions"])
+def test_rows_of_several_blocks(method: Any, simple: bool) -> None:
+    """A step of its own for each row where there is no A, a shared one where A takes only one."""
+
+    def forward(z: Any) -> Any:
+        x, y = z
+        return monops.Blocks((x**3 + y - 1.0, y**3 - x))
+
+    problem: Any = monops.Custom(forward=forward, constants=MONOTONE)
+    if not simple:
+        problem = problem + monops.SeparableSum((monops.NonNegative(), monops.Box(-0.5, 0.5)))
+    x, y = np.array([[0.1, 0.2], [4.0, 3.0]]), np.array([[0.3, 0.0], [-5.0, 2.0]])
+    result = monops.solve(problem, method, x0=monops.Blocks((x, y)), tol=1e-9, batch_ndim=1).require()
+    assert bool(np.ptp(result.state.step) > 0) is simple
+    u, v = forward(result.x)
+    low, high = (-np.inf, np.inf) if simple else (-0.5, 0.5)
+    np.testing.assert_allclose(result.x[0], np.clip(result.x[0] - u, 0.0 if not simple else -np.inf, None), atol=1e-8)
+    np.testing.assert_allclose(result.x[1], np.clip(result.x[1] - v, low, high), atol=1e-8)
+
+
+def test_a_broken_row_costs_the_line_search_no_trials() -> None:
+    calls = []
+
+    def forward(x: np.ndarray) -> np.ndarray:
+        calls.append(1)
+        return x - 1.0
+
+    problem = monops.Custom(forward=forward, constants=MONOTONE) + monops.NonNegative()
+    start = np.array([[0.0, 0.0], [np.nan, 0.0]])
+    method = monops.ForwardBackwardForwardLineSearch(step_size=0.5)
+    terms = method.match(problem.batched(1))
+    calls.clear()
+    run(method, terms, start, 5)
+    assert len(calls) == 10
 
 
 @every

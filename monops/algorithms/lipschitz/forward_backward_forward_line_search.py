@@ -19,7 +19,6 @@ from monops.algorithms.monotone_lipschitz import (
     first_step,
     hypotheses,
     row_resolvent,
-    shared_steps,
     start,
     total_monotonicity,
 )
@@ -119,7 +118,7 @@ class ForwardBackwardForwardLineSearch(Algorithm):
         size, force = arrays.norm(x, batch_ndim), arrays.norm(Bx, batch_ndim)
         rounding = 8.0 * arrays.epsilon(x)
         hopeless = ~xp.isfinite(size + force)  # no step repairs a row that has become infinite: the driver says so
-        step = shared_steps(terms.A, arrays.clip(GROWTH * state.step, None, LARGEST * terms.step_size), x)
+        step = adaptive.shared(arrays.clip(GROWTH * state.step, None, LARGEST * terms.step_size), terms.A)
         for trial in range(TRIALS):
             y = row_resolvent(terms.A, x - arrays.scale_rows(step, Bx), step)
             change = terms.B.forward(y) - Bx
@@ -128,7 +127,7 @@ class ForwardBackwardForwardLineSearch(Algorithm):
             accepted = (step * arrays.norm(change, batch_ndim) <= bound) | hopeless
             if trial == TRIALS - 1 or arrays.holds_everywhere(accepted):
                 break
-            step = shared_steps(terms.A, xp.where(accepted, step, SHRINK * step), x)
+            step = adaptive.shared(xp.where(accepted, step, SHRINK * step), terms.A)
         return State(y - arrays.scale_rows(step, change), y, x, step)
 
     def solution(self, terms: Terms, state: State) -> Solution:

@@ -19,7 +19,6 @@ from monops.algorithms.monotone_lipschitz import (
     first_step,
     hypotheses,
     row_resolvent,
-    shared_steps,
     start,
     total_monotonicity,
 )
@@ -121,7 +120,7 @@ class GoldenRatio(Algorithm):
             short = step * change <= 0.5 * moved
             if arrays.holds_everywhere(short):
                 break
-            step = shared_steps(terms.A, xp.where(short, step, 0.5 * step), x)
+            step = adaptive.shared(xp.where(short, step, 0.5 * step), terms.A)
         return State(new, B_new, x, step, x, Bx, xp.ones_like(step))
 
     def step(self, terms: Terms, state: State) -> State:
@@ -131,7 +130,7 @@ class GoldenRatio(Algorithm):
         inverse_lipschitz = adaptive.ratio(moved, change, math.inf)
         local = (phi * theta / (4.0 * before)) * inverse_lipschitz * inverse_lipschitz
         longest = arrays.clip((1.0 / phi + 1.0 / phi**2) * before, None, LARGEST * terms.step_size)
-        step = shared_steps(terms.A, xp.minimum(longest, local), x)
+        step = adaptive.shared(xp.minimum(longest, local), terms.A)
         average = ((phi - 1.0) * x + average) / phi
         new = row_resolvent(terms.A, average - arrays.scale_rows(step, Bx), step)
         return State(new, terms.B.forward(new), average, step, x, Bx, phi * step / before)
