@@ -25,10 +25,10 @@ from monops.algorithms.programs import (
     dual_array,
     equilibrate,
     inconsistency,
+    on_the_graph,
     pair,
     read_program,
     rescaled,
-    snapped,
 )
 from monops.algorithms.quasidefinite import IGNORED, QuasidefiniteSystem
 from monops.arrays import Array, Blocks
@@ -65,6 +65,7 @@ class Terms(NamedTuple):
     has_lower: Host
     has_upper: Host
     step_size: float
+    dual_step_size: float
     guarantee: Guarantee
     constants: Constants
     notes: tuple[str, ...]
@@ -113,8 +114,8 @@ class InteriorProximalMultipliers(Algorithm):
 
     Parameters
     ----------
-    step_size : float, optional
-        Proximal weight of x and of the multipliers in the scaled program, > 0. Default 1e12.
+    step_size, dual_step_size : float, optional
+        Proximal weights of x and of the multipliers in the scaled program, > 0. Default 1e12 and 1e9.
 
     Raises
     ------
@@ -149,6 +150,7 @@ class InteriorProximalMultipliers(Algorithm):
     """
 
     step_size: float | None = None
+    dual_step_size: float = 1e9
     cost: ClassVar[str] = "1 or 2 sparse factorisations of [P + I/step, A'; A, -D]"
     evaluations: ClassVar[float] = 60.0
     typical_iterations: ClassVar[float] = 25
@@ -160,6 +162,7 @@ class InteriorProximalMultipliers(Algorithm):
             self.refuse(program)
         proven = guarantee()
         step = proven.resolve(self.step_size, self.name)
+        dual_step = proven.resolve(self.dual_step_size, self.name, "dual_step_size")
         scaling = equilibrate(program)
         scaled = scaling.program
         system = QuasidefiniteSystem(scaled.P, scaled.A, 1.0 / scaling.columns, 1.0 / scaling.rows)
@@ -168,7 +171,7 @@ class InteriorProximalMultipliers(Algorithm):
         size = np.where(both, np.abs(scaled.lower) + np.abs(scaled.upper), 0.0)
         equal = both & (np.where(both, scaled.upper, 0.0) - np.where(both, scaled.lower, 0.0) <= 1e-10 * (1.0 + size))
         known = Constants(0.0, why="rule: the operator of a convex program is monotone")
-        return Terms(program, scaling, system, equal, lower & ~equal, upper & ~equal, step, proven, known, ())
+        return Terms(program, scaling, system, equal, lower & ~equal, upper & ~equal, step, dual_step, proven, known, ())
 
     def init(self, terms: Terms, x0: Array) -> State:
         scaled = terms.scaling.program
@@ -228,7 +231,7 @@ class InteriorProximalMultipliers(Algorithm):
 
     @staticmethod
     def _snapped(terms: Terms, p: Interior) -> Pair:
-        return pair(terms.scaling, terms.program, p.x, snapped(terms.scaling.program, p.s, p.y))
+        return on_the_graph(terms.scaling, terms.program, p.x, p.y, p.s)
 
 
 def _first(terms: Terms, x: Host, y: Host) -> Interior:
@@ -256,41 +259,41 @@ def _mean_gap(terms: Terms, p: Interior) -> float:
 def _newton_step(terms: Terms, p: Interior) -> tuple[Interior, tuple[Host, Host]] | None:
     """The next interior point and the direction of x and y: predictor, corrector, centrality correctors; one factorisation."""
     scaled, lower, upper = terms.scaling.program, terms.has_lower, terms.has_upper
-    bounded, delta = lower | upper, 1.0 / terms.step_size
+    bounded, rho, delta = lower | upper, 1.0 / terms.step_size, 1.0 / terms.dual_step_size
     t, r = np.where(lower, p.s - scaled.lower, 1.0), np.where(upper, scaled.upper - p.s, 1.0)
     if not (np.all(t > 0) and np.all(r > 0)):
         return None
     stiffness = p.below / t + p.above / r
     safe = np.where(bounded, stiffness, 1.0)
-    terms.system.factor(delta, np.where(terms.equal, delta, np.where(bounded, 1.0 / safe + delta, IGNORED)))
+    terms.system.factor(rho, np.where(terms.equal, delta, np.where(bounded, 1.0 / safe + delta, IGNORED)))
     dual = scaled.P @ p.x + scaled.q + scaled.A.T @ p.y
     primal = np.where(bounded | terms.equal, scaled.A @ p.x - p.s, 0.0)
 
-    def direction(target: Host, other: Host) -> Direction:
+    def direction(target: Host, other: Host, accuracy: float) -> Direction:
         """Newton direction for t * below to grow by ``target`` and r * above by ``other``."""
         h = np.where(bounded, other / r - target / t, 0.0)
-        dx, dy = terms.system.solve(-dual, -primal - h / safe)
+        dx, dy = terms.system.solve(-dual, -primal - h / safe, accuracy)
         # both are ds; where the slack is large the first would lose digits, where it is small the second would
         ds = np.where(bounded, np.where(stiffness > 1.0, (dy - h) / safe, scaled.A @ dx + primal), 0.0)
         below = np.where(lower, (target - p.below * ds) / t, 0.0)
         return Direction(dx, dy, ds, below, np.where(upper, (other + p.above * ds) / r, 0.0))
 
     def lengths(d: Direction) -> tuple[float, float]:
-        """The largest steps, at most 1, that keep the slacks and the multipliers nonnegative."""
+        """The largest steps, at most 2, that keep the slacks and the multipliers nonnegative."""
         slacks = min(_longest(t, np.where(lower, d.s, 0.0)), _longest(r, np.where(upper, -d.s, 0.0)))
         return slacks, min(_longest(p.below, d.below), _longest(p.above, d.above))
 
     target, other = -p.below * t, -p.above * r
-    d = direction(target, other)
+    d = direction(target, other, 1e-4)
     a, b = lengths(d)
     gap = _mean_gap(terms, p)
     if gap > 0:
-        c = min(a, b)
+        c = min(a, b, 1.0)
         ahead = Interior(p.x, p.y, p.s + c * d.s, p.below + c * d.below, p.above + c * d.above)
         center = max(min(max(_mean_gap(terms, ahead) / gap, 0.0), 1.0) ** 3, 1e-6) * gap
         target = np.where(lower, center - p.below * t - d.below * d.s, 0.0)
         other = np.where(upper, center - p.above * r + d.above * d.s, 0.0)
-        d = direction(target, other)
+        d = direction(target, other, 1e-10)
         a, b = lengths(d)
         for _ in range(CORRECTORS):
             if min(a, b) > 0.9:
@@ -298,14 +301,14 @@ def _newton_step(terms: Terms, p: Interior) -> tuple[Interior, tuple[Host, Host]
             far, far_dual = min(1.0, a + REACH), min(1.0, b + REACH)
             target_try = target + np.where(lower, _outside((t + far * d.s) * (p.below + far_dual * d.below), center), 0.0)
             other_try = other + np.where(upper, _outside((r - far * d.s) * (p.above + far_dual * d.above), center), 0.0)
-            trial = direction(target_try, other_try)
+            trial = direction(target_try, other_try, 1e-10)
             a_try, b_try = lengths(trial)
-            if a_try + b_try < a + b + 0.1 * REACH:
+            if min(a_try, 1.0) + min(b_try, 1.0) < min(a, 1.0) + min(b, 1.0) + 0.1 * REACH:
                 break
             d, a, b, target, other = trial, a_try, b_try, target_try, other_try
     if not (np.all(np.isfinite(d.x)) and np.all(np.isfinite(d.y))):
         return None
-    a, b = (1.0 if a == 1.0 else TO_BOUNDARY * a), (1.0 if b == 1.0 else TO_BOUNDARY * b)
+    a, b = min(1.0, TO_BOUNDARY * a), min(1.0, TO_BOUNDARY * b)
     if scaled.P.nnz:  # the dual residual depends on x: one step for both
         a = b = min(a, b)
     x, below, above = p.x + a * d.x, p.below + b * d.below, p.above + b * d.above
@@ -315,9 +318,9 @@ def _newton_step(terms: Terms, p: Interior) -> tuple[Interior, tuple[Host, Host]
 
 
 def _longest(x: Host, d: Host) -> float:
-    """The largest step up to 1 with x + step d >= 0."""
+    """The largest step up to 2 with x + step d >= 0."""
     down = d < 0
-    return float(np.min(x[down] / -d[down], initial=1.0))
+    return float(np.min(x[down] / -d[down], initial=2.0))
 
 
 def _outside(products: Host, center: float) -> Host:
