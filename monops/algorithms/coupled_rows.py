@@ -11,7 +11,7 @@ import numpy as np
 
 from monops import arrays
 from monops.arrays import Array
-from monops.functions import AffineSet, Box, L1Norm, Linear, NonNegative, Point, Simplex, SquaredL2, Zero
+from monops.functions import AffineSet, Box, L1Norm, Linear, NonNegative, Point, Simplex, SquaredL2, Translation, Zero
 from monops.functions.separable import Separable
 from monops.linear import Matrix, SparseMatrix, as_linear_map
 from monops.problem import Inclusion, Term
@@ -156,6 +156,9 @@ def coupled_parts(problem: Inclusion) -> Parts | Missing:
             rows.append((term.map, function))
         elif isinstance(function, SquaredL2):
             d = d + function.weight
+        elif isinstance(function, Translation) and isinstance(_unscaled(function.function), SquaredL2):
+            weight = _unscaled(function.function).weight
+            d, c = d + weight, c - weight * function.shift
         elif isinstance(function, Linear):
             c = c + function.slope
         elif isinstance(function, Simplex):

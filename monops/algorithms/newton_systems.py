@@ -149,18 +149,19 @@ def box_complementarity(x: Array, F: Array, lower: Any, upper: Any) -> BoxComple
     has_lower, has_upper = zero + lower > -math.inf, zero + upper < math.inf
     above = xp.where(has_lower, x - lower, zero) if arrays.is_array(lower) or lower > -math.inf else zero
     below = xp.where(has_upper, upper - x, zero) if arrays.is_array(upper) or upper < math.inf else zero
+    inner = xp.where(has_upper, F - below + xp.hypot(below, F), F)
     size = _length(below, F)
-    inner = xp.where(has_upper, F - below + size, F)
     inner_point = xp.where(has_upper, 1.0 - below / size, zero)
     inner_force = xp.where(has_upper, 1.0 + F / size, xp.ones_like(x))
     size = _length(above, inner)
     weight = xp.where(has_lower, 1.0 - inner / size, xp.ones_like(x))
-    value = xp.where(has_lower, above + inner - size, inner)
+    value = xp.where(has_lower, above + inner - xp.hypot(above, inner), inner)
     in_point = xp.where(has_lower, 1.0 - above / size, zero) + weight * inner_point
     return BoxComplementarity(value, float(arrays.norm(value)), in_point, weight * inner_force)
 
 
 def _length(a: Array, b: Array) -> Array:
+    """|(a, b)| as a divisor: 1 where it is 0, which gives an element of the generalised derivative there."""
     xp = arrays.namespace(a)
     size = xp.hypot(a, b)
     return xp.where(size > 0, size, xp.ones_like(size))

@@ -23,7 +23,8 @@ from monops.functions.separable import Separable
 SUFFICIENT = 1e-4  # part of the predicted decrease that a step must reach
 HALVINGS = 6
 ATTEMPTS = 5  # free sets that one Newton step tries
-FIRST_STEPS = 5  # accelerated steps between which Newton is tried
+SINGULAR = 30  # ordinary Newton steps for which one with a singular system counts
+FIRST_STEPS, MANY_STEPS = 5, 40  # accelerated steps between which Newton is tried; where it has a singular system
 
 
 class Pieces(NamedTuple):
@@ -39,8 +40,9 @@ class Pieces(NamedTuple):
 class Model:
     """The quadratic model plus g (a Separable, or several joined), on the entries of a working set."""
 
-    def __init__(self, g: Any, hessian: Array, gradient: Array, center: Array) -> None:
+    def __init__(self, g: Any, hessian: Array, gradient: Array, center: Array, rank: float = math.inf) -> None:
         self.g, self.hessian, self.initial, self.center = g, hessian, gradient, center
+        self.rank = rank  # above it, the Hessian of as many entries is singular
         self.xp = arrays.namespace(center)
         self.rounding = 32 * arrays.epsilon(center) * float(self.xp.max(self.xp.abs(gradient)))
 
@@ -96,7 +98,7 @@ class Model:
             length = 1.0
             for _ in range(HALVINGS):
                 move = arrays.clip(x + length * direction, piece.lower, piece.upper) - x
-                if self._falls(x, gradient, force, move):
+                if self._falls(x, gradient, force, bend, move):
                     return x + move
                 length *= 0.5
             blocked = free & (((x <= piece.lower) & (direction < 0)) | ((x >= piece.upper) & (direction > 0)))
@@ -107,19 +109,36 @@ class Model:
         moving = direction != 0
         ratio = xp.where(moving, room / xp.where(moving, direction, xp.ones_like(x)), xp.ones_like(x))
         move = arrays.clip(x + min(1.0, float(xp.min(ratio))) * direction, piece.lower, piece.upper) - x
-        return x + move if self._falls(x, gradient, force, move) else None
+        return x + move if self._falls(x, gradient, force, bend, move) else None
 
-    def _falls(self, x: Array, gradient: Array, force: Array, move: Array) -> bool:
+    def _falls(self, x: Array, gradient: Array, force: Array, bend: Array, move: Array) -> bool:
+        """Whether the objective falls by a part of what its slope predicts; below rounding the model of g decides."""
         predicted = float(arrays.inner(force, move))
-        return predicted < 0.0 and self.change(x, gradient, move) <= SUFFICIENT * predicted
+        if not predicted < 0.0:
+            return False
+        smooth = 0.5 * float(arrays.inner(move, self.hessian @ move))
+        if float(arrays.inner(gradient, move)) + smooth + value_change(self.g, x, move) <= SUFFICIENT * predicted:
+            return True
+        if self.g.is_indicator or -predicted > 8 * arrays.epsilon(x) * float(self.xp.sum(self.xp.abs(self.g.entry_value(x)))):
+            return False
+        return predicted + smooth + 0.5 * float(arrays.inner(bend * move, move)) <= SUFFICIENT * predicted
+
+    def _is_singular(self, piece: Pieces) -> bool:
+        xp = self.xp
+        return self.rank < math.inf and int(xp.sum(xp.astype(piece.free, xp.int64))) > self.rank
 
     def descend(self, x: Array, steps: int, tolerance: float = 0.0) -> Array:
         """Newton steps from x until one fails to lower the objective, or optimality holds to the tolerance."""
-        for _ in range(steps):
+        while steps > 0:
+            steps -= 1
             gradient = self.gradient(x)
             piece = around(self.g, x, -gradient)
             if float(self.xp.max(piece.distance)) <= max(tolerance, self.rounding):
                 break
+            if self._is_singular(piece):
+                steps -= SINGULAR
+                if steps < 0:
+                    break
             new = self.newton(x, gradient, piece)
             if new is None:
                 break
@@ -130,10 +149,12 @@ class Model:
         """A point at which no entry is farther than the tolerance from its optimality condition, as far as rounding allows."""
         x, lipschitz = self.center, 0.0
         for _ in range(rounds):
-            if float(self.xp.max(around(self.g, x, -self.gradient(x)).distance)) <= max(tolerance, self.rounding):
+            piece = around(self.g, x, -self.gradient(x))
+            if float(self.xp.max(piece.distance)) <= max(tolerance, self.rounding):
                 break
             lipschitz = lipschitz or self.lipschitz()
-            new = self.descend(self.accelerate(x, FIRST_STEPS, lipschitz), 100, tolerance)
+            steps = MANY_STEPS if self._is_singular(piece) else FIRST_STEPS
+            new = self.descend(self.accelerate(x, steps, lipschitz), 100, tolerance)
             if not bool(self.xp.any(new != x)):
                 break
             x = new

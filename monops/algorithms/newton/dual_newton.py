@@ -93,7 +93,7 @@ class DualNewton(Algorithm):
     --------
     >>> import numpy as np, monops
     >>> problem = monops.SquaredL2() + monops.Linear(np.array([-1.0, -1.0, 3.0])) + monops.Simplex()
-    >>> monops.solve(problem, monops.DualNewton()).x
+    >>> monops.solve(problem, monops.DualNewton(), x0=np.zeros(3)).x
     array([0.5, 0.5, 0. ])
     """
 
@@ -143,7 +143,7 @@ class DualNewton(Algorithm):
         ridge = size * (arrays.epsilon(state.x) * 10 + min(1e-3, 1e-2 * distance / (1.0 + float(arrays.norm(state.image)))))
         hessian = hessian + ridge * xp.eye(hessian.shape[0], dtype=hessian.dtype, device=arrays.device(hessian))
         model = Model(parts.dual, hessian, -state.image, state.y)
-        move = model.minimise(1e-3 * distance / len(state.y) ** 0.5) - state.y
+        move = model.minimise(1e-3 * distance / state.y.shape[0] ** 0.5) - state.y
         predicted = -float(arrays.inner(state.image, move)) + self._dual_change(parts, state.y, move)
         if not predicted < 0.0:
             return self._recentred(terms, state, 1.0)

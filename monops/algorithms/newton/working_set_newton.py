@@ -194,11 +194,11 @@ class WorkingSetNewton(Algorithm):
             new = self._least_squares(terms, state, indices, tolerance)
         else:
             new = self._proximal_newton(terms, state, indices, tolerance)
-        left = terms.penalty.distance_to_subdifferential(new.x, -new.gradient)
-        grown = len(indices) > len(state.indices)
-        if not grown and not float(arrays.norm(left)) < 0.9 * float(np.linalg.norm(violation)):
-            better = new if float(arrays.norm(left)) < float(np.linalg.norm(violation)) else state
-            return better._replace(stalled=np.asarray(True))  # rounding decides from here
+        left = float(arrays.norm(terms.penalty.distance_to_subdifferential(new.x, -new.gradient)))
+        before = float(np.linalg.norm(violation))
+        near = worst <= arrays.epsilon(state.x) ** 0.5 * size
+        if near and len(indices) == len(state.indices) and not left < 0.9 * before:
+            return (new if left < before else state)._replace(stalled=np.asarray(True))  # rounding decides from here
         return new
 
     def _working_set(self, terms: Terms, state: State, violation: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
@@ -236,8 +236,9 @@ class WorkingSetNewton(Algorithm):
                 axis=0,
             )
             columns = everything = xp.concat([state.columns, fresh], axis=1)
-        start = take(state.x, indices)
-        model = Model(terms.penalty.restrict(device_indices(indices, state.x)), gram, take(state.gradient, indices), start)
+        start, rank = take(state.x, indices), state.image.shape[0]
+        penalty = terms.penalty.restrict(device_indices(indices, state.x))
+        model = Model(penalty, gram, take(state.gradient, indices), start, rank)
         point = model.minimise(tolerance)
         image = state.image + everything @ (point - start)
         return self._passed(terms, state, put(state.x, indices, point), image, indices, columns, gram)
@@ -249,33 +250,50 @@ class WorkingSetNewton(Algorithm):
         function = terms.loss.function  # type: ignore[union-attr]
         xp = arrays.namespace(state.x)
         x, image, gradient = take(state.x, indices), state.image, take(state.gradient, indices)
-        hessian, before = None, math.inf
+        hessian, before, rounding, previous = None, math.inf, False, (x, image)
         for _ in range(20):
             violation = float(xp.max(penalty.distance_to_subdifferential(x, -gradient)))
-            if violation <= tolerance or (hessian is not None and not violation < before):
+            if rounding and not violation < before:
+                x, image = previous
+                break
+            if violation <= tolerance:
                 break
             if hessian is None or violation > 0.3 * before:
                 hessian = weighted_gram(columns, function.entry_curvature(image))
             before = violation
-            model = Model(penalty, hessian, gradient, x)
+            model = Model(penalty, hessian, gradient, x, state.image.shape[0])
             move = model.minimise(max(0.1 * tolerance, 0.01 * violation)) - x
-            image_move = columns @ move
             predicted = float(arrays.inner(gradient, move)) + value_change(penalty, x, move)
-            length, accepted = terms.step_size, False
-            for _ in range(30):
-                if predicted >= 0.0:
-                    break
-                risen = float(xp.sum(function.entry_value(image + length * image_move) - function.entry_value(image)))
-                if risen + value_change(penalty, x, length * move) <= SUFFICIENT * length * predicted:
-                    accepted = True
-                    break
-                length *= 0.5
-            if not accepted:
+            length, rounding = self._searched(terms, penalty, x, move, image, columns @ move, predicted)
+            if length == 0.0:
                 break
-            x, image = x + length * move, image + length * image_move
+            previous = (x, image)
+            x, image = x + length * move, image + length * (columns @ move)
             slope = function.entry_slope(image)
             gradient = columns.T @ slope if scipy.sparse.issparse(columns) else slope @ columns
         return self._passed(terms, state, put(state.x, indices, x), image, indices, state.columns, state.gram)
+
+    @staticmethod
+    def _searched(
+        terms: Terms, penalty: Separable, x: Array, move: Array, image: Array, image_move: Array, predicted: float
+    ) -> tuple[float, bool]:
+        """The first length at which the objective falls as predicted, or 0; and whether rounding is all that can be seen."""
+        xp, function = arrays.namespace(x), terms.loss.function  # type: ignore[union-attr]
+        values = function.entry_value(image)
+        noise = float(xp.sum(xp.abs(values)))
+        if not penalty.is_indicator:
+            noise += float(xp.sum(xp.abs(penalty.entry_value(x))))
+        if abs(predicted) <= 10 * arrays.epsilon(x) * noise:
+            return terms.step_size, True
+        length = terms.step_size
+        for _ in range(30):
+            if not predicted < 0.0:
+                break
+            risen = float(xp.sum(function.entry_value(image + length * image_move) - values))
+            if risen + value_change(penalty, x, length * move) <= SUFFICIENT * length * predicted:
+                return length, False
+            length *= 0.5
+        return 0.0, False
 
     def _proximal_gradient(self, terms: Terms, state: State) -> Array:
         """One step of the first-order method, backtracked until the objective falls as it must (Beck and Teboulle 2009)."""
