@@ -117,6 +117,22 @@ def test_energy_of_the_adaptive_gradient_never_grows(name: str, pi: float, r: fl
         assert found[-1] <= 0.9 * scale
 
 
+@pytest.mark.parametrize(("pi", "r"), [(1.5, 0.75), (1.1, 1.0), (3.0, 0.5)])
+def test_steps_follow_the_published_rule(pi: float, r: float) -> None:
+    problem = as_inclusion(PROBLEMS["fourth powers"]())
+    _, states = run(monops.AdaptiveProximalGradient(pi=pi, r=r), problem, np.full(SIZE, 2.5), 40)
+    caps = 0
+    for before, state, after in zip(states, states[1:], states[2:], strict=False):
+        dx, dh, g = state.x - state.previous, state.gradient - state.gradient_previous, float(state.step)
+        ell, lipschitz = dh @ dx / (dx @ dx), np.linalg.norm(dh) / np.linalg.norm(dx)
+        rest = g**2 * lipschitz**2 + 2 * g * ell * (r - 1) - (2 * r - 1)
+        cap = math.sqrt(1 / pi + g / float(before.step))
+        expected = cap if rest <= 0 else min(cap, math.sqrt((1 - r / pi) / rest))
+        caps += expected == cap
+        assert float(after.step) == pytest.approx(g * expected, rel=1e-9)
+    assert 0 < caps < 39
+
+
 @pytest.mark.parametrize("broken", ["no growth cap", "double step"])
 def test_energy_notices_a_broken_rule(broken: str, monkeypatch: pytest.MonkeyPatch) -> None:
     proven = adaptive_proximal_gradient._next_step
@@ -172,8 +188,11 @@ def test_gap_of_backtracking_fista_obeys_its_bound(name: str, step: float | None
         bound = np.sum((start - best) ** 2) / (2 * float(state.step) * float(state.t) ** 2)
         assert value(problem, state.x) - least <= bound * (1 + 1e-9) + 1e-12
     roots = [math.sqrt(float(state.step)) * float(state.t) for state in states[1:]]
-    for k, (old, new) in enumerate(itertools.pairwise(roots)):
-        assert new >= old, k
+    for old, new in itertools.pairwise(states):
+        s, larger = float(old.step) / float(new.step), float(new.t)
+        assert larger * (larger - 1) == pytest.approx(s * float(old.t) ** 2)
+        momentum = max(float(old.t) - 1, 0) / larger
+        np.testing.assert_allclose(new.y, old.x + momentum * (old.x - old.previous), atol=1e-12)
     smallest = min(float(state.step) for state in states[1:])
     assert roots[-1] >= 0.5 * 150 * math.sqrt(smallest)
 

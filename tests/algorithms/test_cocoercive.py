@@ -251,13 +251,32 @@ def test_relaxed_factor_is_attained_on_a_quadratic(relaxation: float) -> None:
     ) == Fraction(8, 9)
 
 
-def test_relaxed_certificate_is_an_element_of_the_sum() -> None:
-    method = monops.ForwardBackward(relaxation=1.4)
-    terms, states = after(method, PROBLEMS["lasso"](), np.ones(12), 5)
-    x = method.solution(terms, states[-1]).x
-    slope = method.certificate(terms, states[-1]) - A.T @ (A @ x - b)
-    for y in np.random.default_rng(0).standard_normal((100, 12)):
-        assert WEIGHT * np.abs(y).sum() >= WEIGHT * np.abs(x).sum() + slope @ (y - x) - 1e-10
+def check_subgradient(u: np.ndarray, x: np.ndarray, weight: float = WEIGHT, curvature: float = 0.0) -> None:
+    """u is a subgradient of weight |x|_1 + curvature/2 |x|^2."""
+    u = u - curvature * x
+    np.testing.assert_array_less(np.abs(u), weight + 1e-9)
+    np.testing.assert_allclose(u[x != 0], weight * np.sign(x[x != 0]), atol=1e-9)
+
+
+def check_normal(u: np.ndarray, x: np.ndarray, lower: float, upper: float) -> None:
+    """u is normal to the box at x."""
+    assert np.all((x >= lower - 1e-12) & (x <= upper + 1e-12))
+    np.testing.assert_allclose(np.clip(x + u, lower, upper), x, atol=1e-9)
+
+
+def check_certificate(name: str, terms: Any, method: Any, state: Any) -> None:
+    """What is left of the certificate, when everything single-valued is taken away, is in the set-valued terms."""
+    x, dual = method.solution(terms, state)
+    found = method.certificate(terms, state)
+    slope = A.T @ (A @ x - b)
+    if name == "smooth":
+        np.testing.assert_allclose(found, A.T @ (-LABELS / (1 + np.exp(LABELS * (A @ x)))) + P @ x + q, atol=1e-10)
+    elif name == "three terms":
+        u = dual[0] if isinstance(dual, monops.Blocks) else dual
+        check_subgradient(found[0] - slope - u, x)
+        check_normal(u, x + found[1], -0.1, 0.3)
+    else:
+        check_subgradient(found - slope, x, curvature=0.5 if name == "elastic net" else 0.0)
 
 
 # ---- inertia ------------------------------------------------------------------------------------------
@@ -457,6 +476,13 @@ def build(name: str, asarray: Any) -> Any:
         "smooth": loss + monops.Quadratic(asarray(P), asarray(q)),
         "three terms": square + one + monops.Box(-0.1, 0.3),
     }[name]
+
+
+@pytest.mark.parametrize(("name", "method"), EACH, ids=[method.name for _, method in EACH])
+def test_certificates_are_elements_of_the_operator(name: str, method: Any) -> None:
+    terms, states = after(method, PROBLEMS[name](), np.ones(12), 9)
+    for state in states[1:]:
+        check_certificate(name, terms, method, state)
 
 
 @pytest.mark.parametrize("library", ["torch", "strict"])
