@@ -125,7 +125,7 @@ def test_no_method_claims_a_solution_where_there_is_none(problem: Unsolvable, me
         method().match(inclusion)
     except NotApplicableError:
         return
-    result = monops.solve(inclusion, method(), x0=start(problem), max_iter=2000, check_every=CHECK_EVERY, on_failure="ignore")
+    result = monops.solve(inclusion, method(), x0=start(problem), max_iter=500, check_every=CHECK_EVERY, on_failure="ignore")
     assert not result.success
     assert result.residual > RESIDUAL
     assert "is false" not in result.message  # every constant of these problems is true
@@ -134,7 +134,7 @@ def test_no_method_claims_a_solution_where_there_is_none(problem: Unsolvable, me
 @unsolvable
 def test_the_default_method_says_why_there_is_no_solution(problem: Unsolvable) -> None:
     with pytest.warns(monops.errors.NotConvergedWarning, match="no solution|infeasible|unbounded|disjoint"):
-        monops.solve(problem.build(host), x0=start(problem), max_iter=2000)
+        monops.solve(problem.build(host), x0=start(problem), max_iter=500)
 
 
 def test_blocks_that_do_not_fit_are_refused_in_words() -> None:
