@@ -106,7 +106,9 @@ def any_first_step(fallback: float, rate: str, source: str) -> Guarantee:
 
 
 class Descent(NamedTuple):
-    """From z to x, one number a row: h(x) - h(z) - <grad h(z), x - z>, |x - z|^2/2, and whether z itself is broken."""
+    """From z to x, one number a row: the gap h(x) - h(z) - <grad h(z), x - z>, what rounding may hide of it, |x - z|^2/2, and
+    whether h(z) is NaN.
+    """
 
     gap: Array
     half_square: Array

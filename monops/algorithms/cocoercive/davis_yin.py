@@ -83,6 +83,13 @@ class DavisYin(Algorithm):
     relaxation : float
         In (0, 2); default 1.
 
+    Raises
+    ------
+    NotApplicableError
+        When more than two terms need their resolvents, or no term is cocoercive.
+    StepSizeError
+        When the step or the relaxation is outside the proven interval.
+
     Notes
     -----
     With B the normal cone of a subspace V and P_V C P_V in the place of C, whose zeros are the same, this is the
@@ -93,6 +100,7 @@ class DavisYin(Algorithm):
     References
     ----------
     Davis and Yin (2017), A three-operator splitting scheme and its optimization applications.
+    Briceno-Arias (2015), Forward-Douglas-Rachford splitting and forward-partial inverse method.
 
     Examples
     --------

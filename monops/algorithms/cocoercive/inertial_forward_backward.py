@@ -26,7 +26,8 @@ def guarantee(A: Constants, B: Constants, inertia: Number, relaxation: Number = 
 
         |x - x*|^2 - inertia |x_- - x*|^2 + (inertia (1 + inertia) + k inertia (1 - inertia)) |x - x_-|^2
 
-    decreases if inertia (1 + inertia) < k (1 - inertia)^2, which is the interval.
+    decreases if inertia (1 + inertia) < k (1 - inertia)^2, which is the interval. It cannot be larger: for a resolvent and a
+    forward step that turn by small angles the iteration leaves the unit circle at its end (see the tests).
     """
     if not A.monotone:
         return Missing("A is not known to be monotone", "declare constants=Constants(strong_monotonicity=0.0) if it is")
