@@ -35,8 +35,13 @@ TOP = float(np.linalg.norm(SQUARE, 2))
 # ---- what is right passes ---------------------------------------------------------------------------
 
 
+SLOW = {"Intersection", "OverlappingGroupL2"}  # seconds of inner iterations; their laws are in test_functions.py
+
+
 def _chosen(case: Case) -> bool:
     """One sample of each class, a different one for each, so that together they see every kind."""
+    if case.cls.__name__ in SLOW:
+        return False
     samples = case.cls.samples()
     index = sorted(CLASSES, key=lambda cls: cls.__name__).index(case.cls) % len(samples)
     fast = [sample for sample in samples if sample.accuracy < 1e-10]
@@ -90,7 +95,7 @@ def test_on_every_array_library(backend: Any, dtype: str) -> None:
     def a(values: Any) -> Any:
         return backend.asarray(values, dtype)
 
-    for item in (LeastSquares(a(A), a(np.ones(6))), monops.Simplex(), monops.Affine(a(EXTREMAL)), Matrix(a(A)), monops.MCP()):
+    for item in (LeastSquares(a(A), a(np.ones(6))), monops.Simplex(), monops.Affine(a(EXTREMAL)), Matrix(a(A))):
         report = check(item, points=2, like=a(np.zeros(1)))
         assert report.ok, str(report)
         compared = [entry.name for entry in report.checks if entry.name.startswith("same answer as on NumPy")]
