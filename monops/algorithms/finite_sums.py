@@ -153,8 +153,8 @@ def finite_sum(problem: Inclusion, minibatch: int | None) -> FiniteSum | Missing
     parts = [as_part(pair) for _, apart in cut for pair in apart] + [as_part(composite(term)) for term in whole]
     if len(parts) < 2:
         return Missing(
-            "the smooth terms do not come apart into a finite sum: rows of LeastSquares(A, b) or of f @ A with a separable f, or "
-            "several smooth terms",
+            "the smooth terms do not come apart into a finite sum: rows of LeastSquares(A, b) or of f @ A with a separable f, "
+            "or several smooth terms",
             "use AcceleratedForwardBackward",
         )
     smooth = forward_operator(tuple(term for term, _ in cut) + tuple(whole))
