@@ -132,8 +132,8 @@ def hypotheses(A: Constants, B: Constants, *, lipschitz: bool = True, cyclic: bo
         )
     if cyclic and not A.cyclic:
         return Missing(
-            "A is not known to be the subdifferential of a convex function, and with A and B skew the method diverges for "
-            "every step",
+            "A is not known to be the subdifferential of a convex function, and at every step there are skew A and B on which "
+            "the method diverges",
             "use ForwardBackwardForward or ForwardReflectedBackward",
         )
     return None

@@ -352,6 +352,38 @@ def test_extragradient_and_popov_energies(mu: float, share: float) -> None:
                 assert energy_new <= terms.guarantee.squared_contraction(s) * energy + 1e-10
 
 
+@pytest.mark.parametrize(
+    "method",
+    [monops.ForwardBackwardForward(), monops.Extragradient(), monops.ForwardReflectedBackward(), monops.Popov()],
+    ids=name_of,
+)
+def test_strong_monotonicity_of_the_resolvent_counts(method: Any) -> None:
+    """A = a I + normal cone of the orthant, B skew: the distance (with memory: the energy) shrinks by the factor."""
+    a = 0.7
+    _, solution, M, q = complementarity(a)
+    S = M - a * np.eye(8)
+    A = monops.Custom(
+        resolvent=lambda x, s: np.maximum(x, 0.0) / (1 + s * a), constants=Constants(strong_monotonicity=a, cyclic=True)
+    )
+    terms = method.match(A + monops.Affine(S, q))
+    s, L = terms.step_size, float(terms.B.constants.lipschitz)
+    factor = terms.guarantee.squared_contraction(s)
+    assert 0 < factor < 1
+
+    def energy(state: Any, before: Any) -> float:
+        value = square(state.x - solution)
+        if isinstance(method, monops.Popov):
+            return value + square(state.x - state.y)
+        if isinstance(method, monops.ForwardReflectedBackward):
+            step = state.x - before.x
+            return value + 2 * s * (S @ step) @ (solution - state.x) + s * L * square(step)
+        return value
+
+    states = run(method, terms, np.full(8, 3.0), 60)
+    for before, now, new in zip(states, states[1:], states[2:], strict=False):
+        assert energy(new, now) <= factor * energy(now, before) + 1e-12
+
+
 @pytest.mark.parametrize("share", [0.5, 0.99])
 def test_projected_reflected_gradient_energy_for_a_general_resolvent(share: float) -> None:
     """|x - x*|^2 - 2s <a + Bx*, x - x_-> + (2 - sqrt(2)) |x - y_-|^2 never grows, a in Ax, y_- = 2x_- - x_--; A is skew."""

@@ -76,8 +76,8 @@ class Extragradient(Algorithm):
     Raises
     ------
     NotApplicableError
-        When A is not the subdifferential of a convex function (a normal cone is one): with A and B skew the method diverges
-        for every step.
+        When A is not the subdifferential of a convex function (a normal cone is one): at every step there are skew A and B
+        on which the method diverges.
     StepSizeError
         When the step is outside the proven interval.
 
