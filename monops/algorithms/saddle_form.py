@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from monops import arrays
 from monops import constants as calculus
 from monops.algorithms import adaptive
@@ -138,6 +140,12 @@ def positive(value: float | None, default: float, method: str, name: str) -> flo
 def dual_step(step: float, norm: float) -> float:
     """The dual step with step * dual_step * |K|^2 = 1; 1 where K = 0."""
     return 1.0 if norm == 0 else 1.0 / (step * norm**2)
+
+
+def probe(x: Array, batch_ndim: int) -> Array:
+    """One random point of the shape of a row of x, the same for every batch."""
+    generator = np.random.default_rng(0)
+    return arrays.tree_map(lambda leaf: arrays.from_numpy(generator.standard_normal(leaf.shape[batch_ndim:]), leaf), x)
 
 
 def row_norm(x: Array, batch_ndim: int, together: bool) -> Array:

@@ -1,7 +1,8 @@
 """ADMM with residual balancing (He, Yang and Wang 2000) for f(x) + g(Kx).
 
 x = argmin f(x) + |Kx - z + step y|^2/(2 step),  w = relaxation Kx + (1 - relaxation) z,  z+ = prox_{step g}(w + step y),
-y+ = y + (w - z+)/step; where |Kx - z+| is much larger than |z+ - z| the penalty 1/step doubles, and the other way round.
+y+ = y + (w - z+)/step; every 10 steps, where |Kx - z+|/max(|Kx|, |z+|) is much larger than |z+ - z|/(step |y+|) the penalty
+1/step doubles, and the other way round.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from monops.problem import Inclusion
 from monops.theory import Guarantee, Missing, Number
 
 SOURCE = "He-Yang-Wang (2000) Thm 4.1; Eckstein-Bertsekas (1992) Thm 8"
+EVERY = 10  # iterations between two looks at the balance
 
 
 def guarantee(f: Constants, B: Constants, norm: Number) -> Guarantee | Missing:
@@ -61,7 +63,7 @@ class Terms(NamedTuple):
 
 
 class State(NamedTuple):
-    """x, Kx, z and y; z - Kx, and what K* takes to an element of df(x) + K*y; the step and the changes left, one a row."""
+    """x, Kx, z and y; z - Kx, and what K* takes to an element of df(x) + K*y; step and changes left, one a row; a counter."""
 
     x: Array
     Kx: Array
@@ -71,6 +73,7 @@ class State(NamedTuple):
     slope: Array
     step_size: Array
     changes_left: Array
+    iteration: int
 
 
 @final
@@ -85,7 +88,7 @@ class AdaptiveADMM(Algorithm):
     relaxation : float
         In (0, 2); default 1.6.
     imbalance : float
-        The penalty changes where one of |Kx - z+|, |z+ - z| is this many times the other; at least 1, default 5.
+        The penalty changes where one of the two relative residuals is this many times the other; at least 1, default 5.
     factor : float
         What it changes by, above 1, default 2.
     max_changes : int
@@ -99,12 +102,13 @@ class AdaptiveADMM(Algorithm):
     Notes
     -----
     Rows of a batch have penalties of their own where the proxes and the linear system take many steps at once; else they share
-    one. **Certificate** at (x, y), y in B z: (grad f(x) + K*y, z - Kx). **Cost** as ADMM, and two norms.
+    one. **Certificate** at (x, y), y in B z: (grad f(x) + K*y, z - Kx). **Cost** as ADMM. The residuals are relative
+    (Wohlberg 2017), so that they do not depend on the units of x and of the objective.
 
     References
     ----------
     He, Yang and Wang (2000), Alternating direction method with self-adaptive penalty parameters for monotone variational
-    inequalities. Boyd, Parikh, Chu, Peleato and Eckstein (2011), section 3.4.1.
+    inequalities. Wohlberg (2017), ADMM penalty parameter selection by residual balancing.
 
     Examples
     --------
@@ -122,7 +126,7 @@ class AdaptiveADMM(Algorithm):
     max_changes: int = 50
     cost: ClassVar[str] = "1 linear system, 1 Kx, 1 K*y, 1 prox of g"
     evaluations: ClassVar[float] = 5.2
-    typical_iterations: ClassVar[float] = 1200
+    typical_iterations: ClassVar[float] = 1700
     is_map: ClassVar[bool] = False
 
     def match(self, problem: Inclusion) -> Terms:
@@ -159,11 +163,10 @@ class AdaptiveADMM(Algorithm):
         x, y = start(terms.map, False, x0)
         Kx = terms.map.apply(x)
         first, changes = (adaptive.initial(value, x, terms.batch_ndim) for value in (terms.step_size, float(terms.max_changes)))
-        return State(x, Kx, Kx, y, y, y, first, changes)
+        return State(x, Kx, Kx, y, y, y, first, changes, 0)
 
     def step(self, terms: Terms, state: State) -> State:
         z, y, step, left = state.z, state.y, state.step_size, state.changes_left
-        xp, batch = arrays.namespace(step), terms.batch_ndim
         u = arrays.scale_rows(step, y)
         x = terms.first.solve(z - u, step, state.x, state.Kx)
         Kx = terms.map.apply(x)
@@ -172,17 +175,10 @@ class AdaptiveADMM(Algorithm):
         new_y = arrays.scale_rows(1.0 / step, point - new_z)
         # K* of it is the element -K*(Kx - z + u)/step of df(x) plus K*y+
         slope = arrays.scale_rows(1.0 / step, (z - Kx) + (point - new_z) - u)
-        primal = row_norm(Kx - new_z, batch, terms.together)
-        dual = row_norm(new_z - z, batch, terms.together)
-        one = xp.ones_like(step)
-        wanted = xp.where(
-            primal > terms.imbalance * dual,
-            one / terms.factor,
-            xp.where(dual > terms.imbalance * primal, terms.factor * one, one),
-        )
-        changed = (wanted != one) & (left > 0)
-        new_step = xp.where(changed, wanted * step, step)
-        return State(x, Kx, new_z, new_y, new_z - Kx, slope, new_step, xp.where(changed, left - 1.0, left))
+        iteration = state.iteration + 1
+        if iteration % EVERY == 0:
+            step, left = _balanced(terms, state, Kx, new_z, new_y)
+        return State(x, Kx, new_z, new_y, new_z - Kx, slope, step, left, iteration)
 
     def solution(self, terms: Terms, state: State) -> Solution:
         return Solution(state.x, state.y)
@@ -191,3 +187,19 @@ class AdaptiveADMM(Algorithm):
         if terms.f.has_forward:
             return Blocks((terms.f.forward(state.x) + terms.map.adjoint(state.y), state.gap))
         return Blocks((terms.map.adjoint(state.slope), state.gap))
+
+
+def _balanced(terms: Terms, state: State, Kx: Array, z: Array, y: Array) -> tuple[Array, Array]:
+    """The next step and the changes left: |Kx - z|/max(|Kx|, |z|) against |z - z before|/(step |y|), without divisions."""
+    step, left = state.step_size, state.changes_left
+    xp = arrays.namespace(step)
+    of_Kx, of_z, of_y, apart, moved = (
+        row_norm(point, terms.batch_ndim, terms.together) for point in (Kx, z, y, Kx - z, z - state.z)
+    )
+    primal = apart * step * of_y
+    dual = moved * xp.where(of_Kx > of_z, of_Kx, of_z)
+    one = xp.ones_like(step)
+    less = xp.where(primal > terms.imbalance * dual, one / terms.factor, one)
+    wanted = xp.where(dual > terms.imbalance * primal, terms.factor * one, less)
+    changed = (wanted != one) & (left > 0)
+    return xp.where(changed, wanted * step, step), xp.where(changed, left - 1.0, left)

@@ -90,10 +90,10 @@ class AdaptiveChambollePock(Algorithm):
 
     Notes
     -----
-    The residuals compared are sqrt(t) |primal| and sqrt(s) |dual|, which do not depend on the units of x and y; the theorem
-    holds for every rule of choice. Rows of a batch have their own steps where the resolvents take many at once; else they
-    share them. **Certificate** ((x - x+)/t + K*(y+ - y), (y - y+)/s + K(x+ - x)), an element of the primal-dual operator at
-    (x+, y+). **Cost** one Kx, one K*y, two resolvents, two norms.
+    The residuals compared are |primal|/|K*y| and |dual|/|Kx|, which do not depend on the units of x and y (in the paper they
+    are not divided); the theorem holds for every rule of choice. Rows of a batch have their own steps where the resolvents
+    take many at once; else they share them. **Certificate** ((x - x+)/t + K*(y+ - y), (y - y+)/s + K(x+ - x)), an element of
+    the primal-dual operator at (x+, y+). **Cost** one Kx, one K*y, two resolvents, four norms.
 
     References
     ----------
@@ -168,8 +168,8 @@ class AdaptiveChambollePock(Algorithm):
         primal = arrays.scale_rows(1.0 / t, x - new_x) + (new_adjoint - adjoint_y)
         dual = arrays.scale_rows(1.0 / s, y - new_y) + (new_Kx - Kx)
         xp = arrays.namespace(t)
-        p = xp.sqrt(t) * row_norm(primal, terms.batch_ndim, terms.together)
-        d = xp.sqrt(s) * row_norm(dual, terms.batch_ndim, terms.together)
+        sizes = [row_norm(v, terms.batch_ndim, terms.together) for v in (primal, new_Kx, dual, new_adjoint)]
+        p, d = sizes[0] * sizes[1], sizes[2] * sizes[3]  # |primal|/|K*y| against |dual|/|Kx|, without the division
         one = xp.ones_like(t)
         grow = xp.where(p > terms.imbalance * d, 1.0 / (1.0 - a), xp.where(d > terms.imbalance * p, 1.0 - a, one))
         new_a = xp.where(grow == one, a, terms.decay * a)

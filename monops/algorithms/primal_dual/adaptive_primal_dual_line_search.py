@@ -10,14 +10,12 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple, final
 
-import numpy as np
-
 from monops import arrays
 from monops.algorithms import adaptive
 from monops.algorithms import adaptive_primal_dual_steps as steps
 from monops.algorithms.adaptive_primal_dual_steps import Terms
 from monops.algorithms.algorithm import Algorithm, Solution, notes
-from monops.algorithms.saddle_form import has_gradient, positive, start, three_operators, whole_constants
+from monops.algorithms.saddle_form import has_gradient, positive, probe, start, three_operators, whole_constants
 from monops.arrays import Array, Blocks
 from monops.constants import Constants
 from monops.problem import Inclusion
@@ -173,8 +171,7 @@ class AdaptivePrimalDualLineSearch(Algorithm):
 
 def _estimate(terms: Terms, x: Array) -> float:
     """|Kv|/|v| for one random v; 1 where that is 0."""
-    generator = np.random.default_rng(0)
-    v = arrays.tree_map(lambda leaf: arrays.from_numpy(generator.standard_normal(leaf.shape), leaf), x)
+    v = probe(x, terms.batch_ndim)
     image = float(arrays.norm(terms.map.apply(v)))
     return image / float(arrays.norm(v)) if image > 0 else 1.0
 

@@ -108,7 +108,7 @@ class ADMM(Algorithm):
     relaxation: float = 1.0
     cost: ClassVar[str] = "1 linear system, 1 Kx, 1 K*y, 1 prox of g"
     evaluations: ClassVar[float] = 5.0
-    typical_iterations: ClassVar[float] = 1500
+    typical_iterations: ClassVar[float] = 2000
     is_map: ClassVar[bool] = True
 
     def match(self, problem: Inclusion) -> Terms:

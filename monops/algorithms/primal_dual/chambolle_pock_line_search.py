@@ -10,12 +10,10 @@ import math
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple, final
 
-import numpy as np
-
 from monops import arrays
 from monops.algorithms import adaptive
 from monops.algorithms.algorithm import Algorithm, Solution, notes
-from monops.algorithms.saddle_form import BlockResolvent, all_by_resolvents, positive, start, whole_constants
+from monops.algorithms.saddle_form import BlockResolvent, all_by_resolvents, positive, probe, start, whole_constants
 from monops.arrays import Array, Blocks
 from monops.constants import Constants
 from monops.linear import LinearMap
@@ -192,7 +190,6 @@ class ChambollePockLineSearch(Algorithm):
 
 def _first_step(terms: Terms, x: Array) -> float:
     """1/(sqrt(ratio) |Kv|/|v|) for one random v: at least the step that passes every test, so that the search corrects it."""
-    generator = np.random.default_rng(0)
-    v = arrays.tree_map(lambda leaf: arrays.from_numpy(generator.standard_normal(leaf.shape), leaf), x)
+    v = probe(x, terms.batch_ndim)
     size, image = float(arrays.norm(v)), float(arrays.norm(terms.map.apply(v)))
     return size / (math.sqrt(terms.ratio) * image) if image > 0 else 1.0

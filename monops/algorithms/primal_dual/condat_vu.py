@@ -126,7 +126,7 @@ class CondatVu(Algorithm):
     relaxation: float = 1.0
     cost: ClassVar[str] = "1 value of C, 1 Kx, 1 K*y, 1 resolvent of A, 1 of B"
     evaluations: ClassVar[float] = 3.0
-    typical_iterations: ClassVar[float] = 5000
+    typical_iterations: ClassVar[float] = 3500
     is_map: ClassVar[bool] = True
 
     def match(self, problem: Inclusion) -> Terms:

@@ -136,7 +136,7 @@ class LinearizedADMM(Algorithm):
 
     def averagedness(self, terms: Terms) -> float | None:
         product = terms.step_size * terms.dual_step_size * float(terms.map.norm.value) ** 2
-        return 0.5 if product <= 1.0 else None  # a resolvent in the metric (He and Yuan 2012)
+        return 0.5 if product <= 1.0 + 1e-12 else None  # a resolvent in the metric (He and Yuan 2012)
 
     def metric(self, terms: Terms, z: Array) -> Array:
         x, y = z

@@ -122,7 +122,7 @@ class PrimalDualThreeOperator(Algorithm):
     dual_step_size: float | None = None
     cost: ClassVar[str] = "1 value of C, 1 Kx, 1 K*y, 1 resolvent of A, 1 of B"
     evaluations: ClassVar[float] = 3.0
-    typical_iterations: ClassVar[float] = 4500
+    typical_iterations: ClassVar[float] = 2000
     is_map: ClassVar[bool] = True
 
     def match(self, problem: Inclusion) -> Terms:

@@ -125,7 +125,7 @@ class RestartedChambollePock(Algorithm):
     weight_changes: int = 50
     cost: ClassVar[str] = "1 Kx, 1 K*y, 1 resolvent of A, 1 of B"
     evaluations: ClassVar[float] = 2.3
-    typical_iterations: ClassVar[float] = 4000
+    typical_iterations: ClassVar[float] = 3000
     is_map: ClassVar[bool] = False
 
     def match(self, problem: Inclusion) -> Terms:
