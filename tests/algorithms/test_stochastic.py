@@ -278,6 +278,16 @@ def test_no_coordinate_move_raises_the_objective(block_size: int | None, monkeyp
     assert objective(state.x) < objective(np.full(COLUMNS, 5.0))
 
 
+def test_rounding_of_many_updates_does_not_stay() -> None:
+    """A wrong Ax, as many small updates would leave it, is computed anew within twenty epochs."""
+    problem = rows_problem(np.asarray)
+    terms, state = after(PRIMAL[2], problem, np.ones(COLUMNS), 0)
+    state = state._replace(image=state.image + 0.1)
+    for _ in range(20):
+        state = PRIMAL[2].step(terms, state)
+    np.testing.assert_allclose(state.image, DATA @ state.x, atol=1e-12)
+
+
 def test_separable_problems_take_one_epoch_of_coordinates() -> None:
     """Orthogonal columns of different lengths: L_j is exact, so that every block is solved by its first move."""
     scales = np.array([0.1, 1.0, 5.0, 30.0])
