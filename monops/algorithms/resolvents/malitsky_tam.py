@@ -65,7 +65,7 @@ class State(NamedTuple):
 @final
 @dataclass(frozen=True)
 class MalitskyTam(Algorithm):
-    """n resolvents a step and n - 1 copies of x, the fewest possible, for any number n >= 2 of terms.
+    """n resolvents a step and n - 1 copies of x, the fewest for a method that uses each resolvent once a step; any n >= 2.
 
     Parameters
     ----------

@@ -59,7 +59,7 @@ class State(NamedTuple):
 @final
 @dataclass(frozen=True)
 class Ryu(Algorithm):
-    """Three resolvents a step and two copies of x: no method with resolvents alone can do with fewer.
+    """Three resolvents a step and two copies of x, the fewest for a method that uses each resolvent once a step.
 
     Parameters
     ----------

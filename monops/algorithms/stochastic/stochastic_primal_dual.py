@@ -96,7 +96,7 @@ class StochasticPrimalDual(Algorithm):
     References
     ----------
     Chambolle, Ehrhardt, Richtarik and Schonlieb (2018), Stochastic primal-dual hybrid gradient algorithm with arbitrary
-    sampling and imaging applications, Theorem 4.3.
+    sampling and imaging applications.
 
     Examples
     --------
