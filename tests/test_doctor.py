@@ -102,6 +102,20 @@ def test_on_every_array_library(backend: Any, dtype: str) -> None:
         assert bool(compared) == (arrays.library(a(np.zeros(1))) != "numpy")
 
 
+def test_complex_points() -> None:
+    draw = rng(5).standard_normal
+    C = draw((4, 3)) + 1j * draw((4, 3))
+    for item in (Matrix(C), LeastSquares(C, C[:, 0]), monops.Affine(np.array([[1.0, 1j], [1j, 2.0]]))):
+        report = check(item, points=3)
+        assert report.ok, str(report)
+    assert check(monops.SquaredL2(), points=3, like=np.zeros(1, dtype=complex)).ok
+    false = check(Matrix(C, known_norm=0.99 * float(np.linalg.norm(C, 2))))
+    assert [entry.name for entry in false.failures] == ["norm"]
+    names: dict[str, Any] = {"item": Matrix(C)}
+    exec(repr(false.failures[0].counterexample), names)
+    assert names["left"] > names["right"]
+
+
 # ---- what is broken is caught -------------------------------------------------------------------------
 
 
@@ -350,7 +364,7 @@ BROKEN: dict[str, tuple[Callable[[], Any], str]] = {
     ),
     "derivative of the prox above 1": (
         lambda: Broken(wrong_derivative=lambda J: Diagonal(1.01 * J.diagonal)),
-        "derivative self-adjoint, in [0, 1/(1 + step mu)]",
+        "derivative self-adjoint, within its bounds",
     ),
     "conjugate with another radius": (
         lambda: Broken(wrong_conjugate=monops.Box(-0.9, 0.9)),

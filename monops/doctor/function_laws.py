@@ -229,8 +229,8 @@ def _derivative_laws(item: Function, supply: Supply, accuracy: float) -> Iterato
         return
     mu = item.constants.strong_monotonicity or 0.0
     yield Law(
-        "derivative self-adjoint, in [0, 1/(1 + step mu)]",
-        "a prox is the gradient of a convex function and (1 + step mu)-cocoercive (Moreau 1965)",
+        "derivative self-adjoint, within its bounds",
+        "in [0, 1/(1 + step mu)]: a prox is the gradient of a convex function and (1 + step mu)-cocoercive (Moreau 1965)",
         let=("J = item.prox_derivative(x, step)", "Ja, Jb = J.apply(a), J.apply(b)"),
         left="max(abs(inner(Ja, b) - inner(a, Jb)) / norm(b), -inner(Ja, a) / norm(a), "
         "(inner(Ja, a) - norm(a)**2 / (1.0 + step * mu)) / norm(a))",

@@ -125,4 +125,7 @@ class Supply:
 def _filled(shape: Any, like: Array, make: Callable[[Any], np.ndarray[Any, Any]]) -> Array:
     if shape and isinstance(shape[0], tuple):
         return Blocks([_filled(part, like, make) for part in shape])
-    return arrays.from_numpy(np.asarray(make(tuple(shape))), like)
+    values = np.asarray(make(tuple(shape)))
+    if arrays.namespace(like).isdtype(like.dtype, "complex floating"):
+        values = values + 1j * np.asarray(make(tuple(shape)))
+    return arrays.from_numpy(values, like)

@@ -35,19 +35,22 @@ def isfinite(*values: Any) -> bool:
 
 
 def unlike(p: Array, x: Array, same_shape: bool = True) -> int:
-    """How many leaves of p have not the library, dtype and device of x (and with ``same_shape`` not its shape)."""
+    """How many leaves of p have not the library, dtype, device and shape of x; ``same_shape=False``: precision for dtype."""
     mine, other = arrays.leaves(p), arrays.leaves(x)
     if not same_shape:
         other = other[:1] * len(mine)
     if len(mine) != len(other):
         return max(len(mine), len(other))
-    return sum(_alien(a, b) or (same_shape and tuple(a.shape) != tuple(b.shape)) for a, b in zip(mine, other, strict=True))
+    pairs = zip(mine, other, strict=True)
+    return sum(_alien(a, b) or (same_shape and (a.dtype != b.dtype or tuple(a.shape) != tuple(b.shape))) for a, b in pairs)
 
 
 def _alien(a: Array, b: Array) -> bool:
     if not arrays.is_array(a) and not isinstance(a, np.generic):
         return True
-    return arrays.namespace(a) is not arrays.namespace(b) or a.dtype != b.dtype or arrays.device(a) != arrays.device(b)
+    if arrays.namespace(a) is not arrays.namespace(b) or arrays.device(a) != arrays.device(b):
+        return True
+    return not arrays.is_floating(a) or arrays.real_dtype(a) != arrays.real_dtype(b)
 
 
 def shape_of(x: Array) -> Any:
@@ -125,8 +128,14 @@ def holds_callables(item: Any) -> bool:
 
 
 def flat(x: Array) -> np.ndarray[Any, Any]:
-    """All real numbers of a point in one NumPy vector."""
-    return np.concatenate([np.asarray(arrays.to_numpy(leaf), dtype=float).ravel() for leaf in arrays.leaves(x)])
+    """All numbers of a point in one real NumPy vector; a complex number is two."""
+    return np.concatenate([_reals(arrays.to_numpy(leaf)) for leaf in arrays.leaves(x)])
+
+
+def _reals(host: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    if host.dtype.kind == "c":
+        return np.ascontiguousarray(host, dtype=complex).reshape(-1).view(float)
+    return np.asarray(host, dtype=float).reshape(-1)
 
 
 def unflat(vector: np.ndarray[Any, Any], like: Array) -> Array:
@@ -135,10 +144,11 @@ def unflat(vector: np.ndarray[Any, Any], like: Array) -> Array:
 
     def take(leaf: Array) -> Array:
         nonlocal position
-        size = int(np.prod(leaf.shape, dtype=int))
-        part = vector[position : position + size].reshape(tuple(leaf.shape))
+        is_complex = bool(arrays.namespace(leaf).isdtype(leaf.dtype, "complex floating"))
+        size = int(np.prod(leaf.shape, dtype=int)) * (2 if is_complex else 1)
+        part = np.ascontiguousarray(vector[position : position + size])
         position += size
-        return arrays.from_numpy(part, leaf)
+        return arrays.from_numpy((part.view(complex) if is_complex else part).reshape(tuple(leaf.shape)), leaf)
 
     return arrays.tree_map(take, like)
 
