@@ -17,6 +17,7 @@ from monops import arrays
 from monops.algorithms.cocoercive import forward_backward, forward_step, generalized_forward_backward
 from monops.algorithms.cocoercive import inertial_forward_backward as inertial
 from monops.algorithms.cocoercive import strongly_convex_forward_backward as strongly_convex
+from monops.algorithms.forward_terms import forward_contraction
 from monops.constants import Constants
 from monops.errors import DataError, NotApplicableError, StepSizeError
 from monops.solve import as_inclusion
@@ -156,6 +157,7 @@ def test_forward_step_uses_a_cocoercivity_better_than_mu_over_l_squared() -> Non
     assert terms.guarantee.interval == (0, 1.0)
     weak = Constants(strong_monotonicity=1.0, cocoercivity=0.1, lipschitz=2.0)  # a poor bound: mu/L^2 = 1/4 is better
     assert forward_step.guarantee(weak).interval == (0, 0.5)
+    assert forward_contraction(weak, 0.1) == pytest.approx(1 - 0.2 + 0.04)  # by L; by beta it would be 0.9
     assert eval(forward_step.guarantee(weak).formula, {}, {"mu": 1.0, "L": 2.0, "step_size": 0.49})
 
 
