@@ -103,7 +103,7 @@ class MalitskyTam(Algorithm):
     relaxation: float = 0.9
     cost: ClassVar[str] = "1 resolvent of every term"
     evaluations: ClassVar[float] = 4.0
-    typical_iterations: ClassVar[float] = 1600
+    typical_iterations: ClassVar[float] = 2700
     is_map: ClassVar[bool] = True
 
     def match(self, problem: Inclusion) -> Terms:

@@ -97,7 +97,7 @@ class Ryu(Algorithm):
     relaxation: float = 0.9
     cost: ClassVar[str] = "3 resolvents"
     evaluations: ClassVar[float] = 3.0
-    typical_iterations: ClassVar[float] = 1500
+    typical_iterations: ClassVar[float] = 3000
     is_map: ClassVar[bool] = True
 
     def match(self, problem: Inclusion) -> Terms:
