@@ -464,6 +464,15 @@ def test_every_part_of_an_inclusion_is_examined() -> None:
     assert names["left"] > names["right"]
 
 
+def test_a_wrapper_is_examined_where_the_function_inside_it_lives() -> None:
+    for item in (
+        2.0 * monops.NuclearNorm(),
+        monops.operators.Subdifferential(monops.NuclearNorm()),
+        monops.Simplex().batched(1),
+    ):
+        assert check(item, points=2).ok
+
+
 def test_an_object_that_raises_is_a_finding() -> None:
     def refuse(x: Any) -> Any:
         raise ValueError("no")

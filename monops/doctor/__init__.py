@@ -50,7 +50,8 @@ def check(
     seed : int, default 0
         The same seed, the same points.
     shape : tuple, or tuple of tuples for Blocks, optional
-        Shape of x where the data do not fix it. Default: that of the class's first sample, else (5,).
+        Shape of x where the data do not fix it. Default: that of the first sample of the class (or of the function inside a
+        wrapper), else (5,).
     like : array, optional
         Library, dtype and device of the points. Default: those of the data, else NumPy in double precision.
     accuracy : float, optional
@@ -83,6 +84,8 @@ def check(
     """
     if isinstance(points, bool) or not isinstance(points, int) or points < 2:
         raise DataError(f"points={points!r} must be an integer >= 2")
+    if getattr(item, "batch_ndim", 0):
+        item = item.batched(0)  # single points; rows have a law of their own
     checks: list[Check] = []
     for part, subject, prefix, form in _parts(item, shape):
         supply = Supply(form, _like(part, like), points, seed, rows)
@@ -145,6 +148,9 @@ def _shape(item: Summand, shape: Any) -> Any:
         return shape
     if item.input_shape is not None:
         return item.input_shape
+    inner = [value for value in vars(item).values() if isinstance(value, Function)]
+    if len(inner) == 1:  # made from one other function: it lives where that one does
+        return _shape(inner[0], None)
     samples = item.samples() if isinstance(item, Function) else ()
     return samples[0].shape if samples else DEFAULT_SHAPE
 
