@@ -37,6 +37,13 @@ class Pieces(NamedTuple):
     distance: Array
 
 
+class Point(NamedTuple):
+    """x, and the gradient of the quadratic model there."""
+
+    x: Array
+    gradient: Array
+
+
 class Model:
     """The quadratic model plus g (a Separable, or several joined), on the entries of a working set."""
 
@@ -46,14 +53,14 @@ class Model:
         self.xp = arrays.namespace(center)
         self.rounding = 32 * arrays.epsilon(center) * float(self.xp.max(self.xp.abs(gradient)))
 
-    def gradient(self, x: Array) -> Array:
-        """Of the quadratic model."""
-        return self.initial + self.hessian @ (x - self.center)
+    def at(self, x: Array) -> Point:
+        """x with the gradient of the quadratic model there."""
+        return Point(x, self.initial + self.hessian @ (x - self.center))
 
-    def change(self, x: Array, gradient: Array, move: Array) -> float:
-        """Objective at x + move minus objective at x, without the cancellation of two large values."""
-        smooth = arrays.inner(gradient, move) + 0.5 * arrays.inner(move, self.hessian @ move)
-        return float(smooth) + value_change(self.g, x, move)
+    def change(self, point: Point, other: Point) -> float:
+        """Objective at the other point minus objective at the point, without the cancellation of two large values."""
+        move = other.x - point.x
+        return 0.5 * float(arrays.inner(point.gradient + other.gradient, move)) + value_change(self.g, point.x, move)
 
     def lipschitz(self) -> float:
         """The largest eigenvalue of the Hessian, roughly: a step that overshoots is noticed by its objective."""
@@ -68,27 +75,29 @@ class Model:
             size = float(arrays.norm(direction))
         return 1.1 * size
 
-    def accelerate(self, x: Array, steps: int, lipschitz: float) -> Array:
+    def accelerate(self, start: Point, steps: int, lipschitz: float) -> Point:
         """Accelerated proximal gradient steps with restart; the start itself if the objective did not fall."""
         if lipschitz <= 0.0:
-            return x
+            return start
         for _ in range(8):
-            step, y, current, t = 1.0 / lipschitz, x, x, 1.0
+            step, y, current, t = 1.0 / lipschitz, start, start, 1.0
             for _ in range(steps):
-                new = self.g.entry_prox(y - step * self.gradient(y), step)
-                move = new - current
-                if float(arrays.inner(y - new, move)) > 0:
-                    y, current, t = new, new, 1.0
+                new = self.at(self.g.entry_prox(y.x - step * y.gradient, step))
+                move = new.x - current.x
+                if float(arrays.inner(y.x - new.x, move)) > 0:
+                    y, t = new, 1.0
                 else:
-                    y, current, t = new + ((t - 1.0) / (t + 1.0 / 3.0)) * move, new, t + 1.0 / 3.0
-            if self.change(x, self.gradient(x), current - x) <= 0.0:
+                    momentum, t = (t - 1.0) / (t + 1.0 / 3.0), t + 1.0 / 3.0
+                    y = Point(new.x + momentum * move, new.gradient + momentum * (new.gradient - current.gradient))
+                current = new
+            if self.change(start, current) <= 0.0:
                 return current
             lipschitz *= 2.0
-        return x
+        return start
 
-    def newton(self, x: Array, gradient: Array, piece: Pieces) -> Array | None:
+    def newton(self, point: Point, piece: Pieces) -> Point | None:
         """The point after one Newton step, or None where no step lowers the objective."""
-        xp, free = self.xp, piece.free
+        xp, free, x, gradient = self.xp, piece.free, point.x, point.gradient
         bend = curvature(self.g, x, piece)
         for _ in range(ATTEMPTS):
             force = xp.where(free, gradient + piece.slope, xp.zeros_like(x))
@@ -97,9 +106,9 @@ class Model:
                 return None
             length = 1.0
             for _ in range(HALVINGS):
-                move = arrays.clip(x + length * direction, piece.lower, piece.upper) - x
-                if self._falls(x, gradient, force, bend, move):
-                    return x + move
+                new = self._lower(point, force, bend, arrays.clip(x + length * direction, piece.lower, piece.upper))
+                if new is not None:
+                    return new
                 length *= 0.5
             blocked = free & (((x <= piece.lower) & (direction < 0)) | ((x >= piece.upper) & (direction > 0)))
             if not bool(xp.any(blocked)):
@@ -108,57 +117,60 @@ class Model:
         room = xp.where(direction > 0, piece.upper - x, xp.where(direction < 0, piece.lower - x, xp.ones_like(x)))
         moving = direction != 0
         ratio = xp.where(moving, room / xp.where(moving, direction, xp.ones_like(x)), xp.ones_like(x))
-        move = arrays.clip(x + min(1.0, float(xp.min(ratio))) * direction, piece.lower, piece.upper) - x
-        return x + move if self._falls(x, gradient, force, bend, move) else None
+        length = min(1.0, float(xp.min(ratio)))
+        return self._lower(point, force, bend, arrays.clip(x + length * direction, piece.lower, piece.upper))
 
-    def _falls(self, x: Array, gradient: Array, force: Array, bend: Array, move: Array) -> bool:
-        """Whether the objective falls by a part of what its slope predicts; below rounding the model of g decides."""
+    def _lower(self, point: Point, force: Array, bend: Array, x: Array) -> Point | None:
+        """x with its gradient, if the objective falls by a part of what its slope predicts; else None.
+
+        Where the predicted fall is below rounding, the quadratic model of g decides.
+        """
+        move = x - point.x
         predicted = float(arrays.inner(force, move))
         if not predicted < 0.0:
-            return False
-        smooth = 0.5 * float(arrays.inner(move, self.hessian @ move))
-        if float(arrays.inner(gradient, move)) + smooth + value_change(self.g, x, move) <= SUFFICIENT * predicted:
-            return True
-        if self.g.is_indicator or -predicted > 8 * arrays.epsilon(x) * float(self.xp.sum(self.xp.abs(self.g.entry_value(x)))):
-            return False
-        return predicted + smooth + 0.5 * float(arrays.inner(bend * move, move)) <= SUFFICIENT * predicted
+            return None
+        image = self.hessian @ move
+        new = Point(x, point.gradient + image)
+        if self.change(point, new) <= SUFFICIENT * predicted:
+            return new
+        if self.g.is_indicator:
+            return None
+        size = float(self.xp.sum(self.xp.abs(self.g.entry_value(point.x))))
+        modelled = predicted + 0.5 * float(arrays.inner(image + bend * move, move))
+        below = -predicted <= 8 * arrays.epsilon(x) * size
+        return new if below and modelled <= SUFFICIENT * predicted else None
 
     def _is_singular(self, piece: Pieces) -> bool:
         xp = self.xp
         return self.rank < math.inf and int(xp.sum(xp.astype(piece.free, xp.int64))) > self.rank
 
-    def descend(self, x: Array, steps: int, tolerance: float = 0.0) -> Array:
-        """Newton steps from x until one fails to lower the objective, or optimality holds to the tolerance."""
+    def descend(self, point: Point, steps: int, tolerance: float = 0.0) -> Point:
+        """Newton steps until one fails to lower the objective, or optimality holds to the tolerance."""
         while steps > 0:
-            steps -= 1
-            gradient = self.gradient(x)
-            piece = around(self.g, x, -gradient)
+            piece = around(self.g, point.x, -point.gradient)
             if float(self.xp.max(piece.distance)) <= max(tolerance, self.rounding):
                 break
-            if self._is_singular(piece):
-                steps -= SINGULAR
-                if steps < 0:
-                    break
-            new = self.newton(x, gradient, piece)
+            steps -= SINGULAR if self._is_singular(piece) else 1
+            new = self.newton(point, piece) if steps >= 0 else None
             if new is None:
                 break
-            x = new
-        return x
+            point = new
+        return point
 
     def minimise(self, tolerance: float, rounds: int = 20) -> Array:
         """A point at which no entry is farther than the tolerance from its optimality condition, as far as rounding allows."""
-        x, lipschitz = self.center, 0.0
+        point, lipschitz = Point(self.center, self.initial), 0.0
         for _ in range(rounds):
-            piece = around(self.g, x, -self.gradient(x))
+            piece = around(self.g, point.x, -point.gradient)
             if float(self.xp.max(piece.distance)) <= max(tolerance, self.rounding):
                 break
             lipschitz = lipschitz or self.lipschitz()
             steps = MANY_STEPS if self._is_singular(piece) else FIRST_STEPS
-            new = self.descend(self.accelerate(x, steps, lipschitz), 100, tolerance)
-            if not bool(self.xp.any(new != x)):
+            new = self.descend(self.accelerate(point, steps, lipschitz), 100, tolerance)
+            if not bool(self.xp.any(new.x != point.x)):
                 break
-            x = new
-        return x
+            point = new
+        return point.x
 
 
 def around(g: Separable, x: Array, force: Array) -> Pieces:

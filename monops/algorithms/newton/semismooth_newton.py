@@ -24,7 +24,7 @@ from monops import arrays
 from monops.algorithms.affine_forward import AffineForward, is_affine, unusable_function
 from monops.algorithms.algorithm import Algorithm, Solution
 from monops.algorithms.newton_systems import complementarity_newton, derivative_system, masked_systems, padded_systems
-from monops.algorithms.piecewise_newton import Model, around, curvature
+from monops.algorithms.piecewise_newton import Model, Point, around, curvature
 from monops.arrays import Array
 from monops.constants import Constants
 from monops.functions.function import Function
@@ -217,7 +217,8 @@ class SemismoothNewton(Algorithm):
         moving = self._moving(terms, forward, x, step)
         changed = xp.mean(xp.astype(moving != state.moving, x.dtype), axis=-1)
         settled = changed <= max(SETTLED, min(0.1, FEW / x.shape[-1]))
-        ready = passed & settled & (state.wait <= 0) & (square > 0)
+        left = square > (64 * arrays.epsilon(x)) ** 2 * arrays.inner(x, x, rows)
+        ready = passed & settled & (state.wait <= 0) & left
         new = State(x, Fx, y, Fy, following, F_following, step, t, moving, *state[9:])
         new = new._replace(wait=arrays.clip(state.wait - 1.0, 0.0, None))
         if bool(xp.any(ready)):
@@ -307,9 +308,8 @@ class SemismoothNewton(Algorithm):
     def _descent(terms: Terms, x: Array, Fx: Array) -> Callable[[float], tuple[Array, Array]]:
         """Projected Newton steps, each with a line search of its own: the same point for every length."""
         model = Model(terms.g, terms.F.matrix, Fx, x)
-        point = model.descend(x, DESCENTS)
-        F_point = terms.F.forward(point)
-        return lambda length: (point, F_point)
+        point = model.descend(Point(x, Fx), DESCENTS)
+        return lambda length: (point.x, point.gradient)
 
     @staticmethod
     def _projected_trials(terms: Terms, x: Array, Fx: Array, ready: Array) -> Callable[[float], tuple[Array, Array]]:
