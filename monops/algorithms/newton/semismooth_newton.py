@@ -32,10 +32,10 @@ from monops.functions.separable import Separable
 from monops.problem import Inclusion
 from monops.theory import Guarantee, Missing
 
-LENGTHS = (1.0, 0.5, 0.25, 0.125)  # of the Newton step
+LENGTHS = (1.0, 0.3)  # of the Newton step
 DESCENTS = 20  # Newton steps between two splitting steps
 COMPLEMENTARITY = 100  # the same for variational inequalities on a box
-FEW = 20.0  # entries whose factorisation costs next to nothing
+FEW = 6.0  # entries whose factorisation costs next to nothing
 SETTLED = 0.005  # Newton starts when fewer than this part of the entries changed between moving and fixed
 PATIENCE = 15.0  # most steps between two trials of Newton steps that fail
 SHRINK = 0.7  # of the step size where the test fails
@@ -192,13 +192,9 @@ class SemismoothNewton(Algorithm):
         open_rows = ~((left <= 4 * arrays.epsilon(state.x) * size) & (state.t > 1.0))
         if arrays.holds_everywhere(~open_rows):
             return state  # solved to rounding
-        if terms.rows_apart and type(state.x) is np.ndarray and np.count_nonzero(open_rows) < 0.8 * open_rows.size:
-            part = arrays.tree_map(lambda leaf: leaf[open_rows], state)
-            part = self._step(terms._replace(F=terms.F.at_rows(open_rows)), part)
-            return arrays.tree_map(lambda old, new: _put_rows(old, open_rows, new), state, part)
-        return self._step(terms, state)
+        return _on_rows(self._step, terms, state, open_rows)
 
-    def _step(self, terms: Terms, state: State) -> State:
+    def _step(self, terms: Terms, state: State, open_rows: Array) -> State:
         xp, rows = arrays.namespace(state.x), terms.batch_ndim
         y, Fy, step = state.next, state.F_next, state.step
         length = _spread(step, y)
@@ -222,7 +218,7 @@ class SemismoothNewton(Algorithm):
         new = State(x, Fx, y, Fy, following, F_following, step, t, moving, *state[9:])
         new = new._replace(wait=arrays.clip(state.wait - 1.0, 0.0, None))
         if bool(xp.any(ready)):
-            new = self._newton(terms, new, ready)
+            new = _on_rows(self._newton, terms, new, ready)
         again = state._replace(step=SHRINK * step, t=xp.ones_like(t))
         return new if arrays.holds_everywhere(passed) else arrays.select_rows(passed, new, again)
 
@@ -366,8 +362,16 @@ def _spread(number: Array, x: Array) -> Array:
     return arrays.namespace(number).reshape(number, number.shape + (1,) * (x.ndim - number.ndim))
 
 
-def _put_rows(old: Any, rows: Any, new: Any) -> Any:
-    """The rows of a NumPy array replaced."""
-    result = old.copy()
-    result[rows] = new
-    return result
+def _on_rows(action: Callable[[Terms, State, Array], State], terms: Terms, state: State, rows: Array) -> State:
+    """The action on some rows: on NumPy those alone where they are not almost all, else on all rows."""
+    if not terms.rows_apart or type(state.x) is not np.ndarray or np.count_nonzero(rows) > 0.8 * rows.size:
+        return action(terms, state, rows)
+    part = arrays.tree_map(lambda leaf: leaf[rows], state)
+    part = action(terms._replace(F=terms.F.at_rows(rows)), part, rows[rows])
+
+    def put(old: Any, new: Any) -> Any:
+        result = old.copy()
+        result[rows] = new
+        return result
+
+    return arrays.tree_map(put, state, part)
