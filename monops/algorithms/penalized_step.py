@@ -108,6 +108,8 @@ class ByInverse(PenalizedStep):
 def neumann_inverse(gradient: Gradient, y: Array, step: Any) -> Array:
     """(I + step G*G)^-1 y: on the array mirrored along each axis G*G is a circular convolution, diagonal for the FFT."""
     xp, d = arrays.namespace(y), len(gradient.shape)
+    if xp.isdtype(y.dtype, "complex floating"):
+        return neumann_inverse(gradient, xp.real(y), step) + 1j * neumann_inverse(gradient, xp.imag(y), step)
     axes = tuple(range(-d, 0))
     mirrored = y
     for axis in axes:

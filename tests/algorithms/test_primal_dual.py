@@ -176,6 +176,17 @@ def test_two_over_L_is_sharp_where_the_map_does_not_reach(name: str) -> None:
     assert np.max(np.abs(method.governing(terms, state)[0])) > 100
 
 
+@pytest.mark.parametrize("name", ["CondatVu", "PrimalDualThreeOperator"])
+def test_averagedness_close_to_the_limit(name: str) -> None:
+    """In the same instance the second entry is multiplied by 1 - step L = -0.9, which is 0.95-averaged and no better."""
+    problem = monops.SquaredL2() + monops.Point(np.zeros(1)) @ monops.Matrix(np.array([[1.0, 0.0]]))
+    method = getattr(monops, name)(step_size=1.9, dual_step_size=1e-6)
+    terms = method.match(as_inclusion(problem))
+    z = arrays.Blocks((np.array([0.0, 1.0]), np.zeros(1)))
+    np.testing.assert_allclose(method.governing(terms, method.step(terms, method.at(terms, z)))[0], [0.0, -0.9], atol=1e-12)
+    assert 0.95 <= method.averagedness(terms) < 1
+
+
 def test_relaxed_condat_vu_at_its_limit() -> None:
     """Relaxation r on C = x: |1 - r step| = 1 at step = 2/r; the theorem asks for 2 (2 - r), which is smaller for r > 1."""
     free = Constants(0.0, cyclic=True)

@@ -1,4 +1,8 @@
-"""Methods that split off linear maps and update a primal and a dual point, and the alternating directions among them."""
+"""Methods that split off linear maps and update a primal and a dual point, and the alternating directions among them.
+
+The primal-dual forward-backward-forward method of Combettes and Pesquet (2012) is `ForwardBackwardForward`, in the family of
+Lipschitz operators: it splits terms with linear maps in the same way.
+"""
 
 from monops.algorithms.primal_dual.accelerated_chambolle_pock import AcceleratedChambollePock
 from monops.algorithms.primal_dual.adaptive_admm import AdaptiveADMM

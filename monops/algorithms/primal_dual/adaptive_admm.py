@@ -24,7 +24,7 @@ from monops.linear import LinearMap
 from monops.problem import Inclusion
 from monops.theory import Guarantee, Missing, Number
 
-SOURCE = "He-Yang-Wang (2000) Thm 4.1; Eckstein-Bertsekas (1992) Thm 8"
+SOURCE = "He-Yang-Wang (2000); Eckstein-Bertsekas (1992) Thm 8"
 EVERY = 10  # iterations between two looks at the balance
 
 

@@ -35,7 +35,7 @@ def guarantee(A: Constants, inverse_B: Constants) -> Guarantee | Missing:
         best_step=best,
         formula="0 < step_size",
         rate="|r|^2 = O(1/k)",
-        source="Goldstein-Li-Yuan-Esser-Baraniuk (2013) Thm 1",
+        source="Goldstein-Li-Yuan-Esser-Baraniuk (2013)",
     )
 
 

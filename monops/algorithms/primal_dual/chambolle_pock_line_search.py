@@ -38,7 +38,7 @@ def guarantee(A: Constants, inverse_B: Constants) -> Guarantee | Missing:
         best_step=1.0,
         formula="0 < step_size",
         rate="primal-dual gap O(1/k) on averages",
-        source="Malitsky-Pock (2018) Thm 3.4",
+        source="Malitsky-Pock (2018), Algorithm 1",
     )
 
 

@@ -17,7 +17,7 @@ from monops.linear import LinearMap
 from monops.problem import Inclusion
 from monops.theory import Guarantee, Missing, Number
 
-SOURCE = "Yan (2018) Thm 1"
+SOURCE = "Yan (2018)"
 
 
 def guarantee(A: Constants, inverse_B: Constants, C: Constants, norm: Number) -> Guarantee | Missing:

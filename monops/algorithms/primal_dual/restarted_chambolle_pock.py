@@ -17,6 +17,7 @@ from monops.algorithms.algorithm import Algorithm, Solution, notes
 from monops.algorithms.saddle_form import BlockResolvent, all_by_resolvents, positive, start, whole_constants
 from monops.arrays import Array, Blocks
 from monops.constants import Constants
+from monops.errors import DataError
 from monops.linear import LinearMap
 from monops.problem import Inclusion
 from monops.theory import Guarantee, Missing
@@ -37,8 +38,8 @@ def guarantee(A: Constants, inverse_B: Constants) -> Guarantee | Missing:
         interval=(0, math.inf),
         best_step=1.0,
         formula="0 < step_size",
-        rate="converges; linear on linear programs with restarts by the normalised gap",
-        source="Applegate-Hinder-Lu-Lubin (2023); convergence: Chambolle-Pock (2011), Fejer monotonicity of jumps",
+        rate="|r| -> 0; linear in practice on linear programs",
+        source="Applegate-Diaz-Hinder-Lu-Lubin (2021), with restarts by the residual",
     )
 
 
@@ -101,9 +102,11 @@ class RestartedChambollePock(Algorithm):
     -----
     Between restarts and after the last weight change each step, average and jump is Fejer monotone in one metric; a jump to
     an average needs the residual to fall to 0.8 of that at all restarts before. So either the jumps end, and Chambolle-Pock
-    converges, or their residuals tend to 0. Rows of a batch restart on their own; they have weights of their own where the
-    resolvents take many steps at once, else all keep the first. **Certificate** ((x - x+)/t + K*(y+ - y), (y - y+)/s +
-    K(x+ - x)). **Cost** one Kx, one K*y, two resolvents; at a comparison twice that.
+    converges, or their residuals tend to 0. The linear rate on linear programs is proven for restarts by the normalised
+    duality gap (Applegate et al. 2023); here the residual decides, which needs no bounded domains. Rows of a batch restart on
+    their own; they have weights of their own where the resolvents take many steps at once, else all keep the first.
+    **Certificate** ((x - x+)/t + K*(y+ - y), (y - y+)/s + K(x+ - x)). **Cost** one Kx, one K*y, two resolvents; at a
+    comparison twice that.
 
     References
     ----------
@@ -136,6 +139,8 @@ class RestartedChambollePock(Algorithm):
         proven = guarantee(A, dual)
         if isinstance(proven, Missing):
             self.refuse(proven)
+        if int(self.check_every) != self.check_every or self.check_every < 1 or self.weight_changes < 0:
+            raise DataError("RestartedChambollePock needs an integer check_every >= 1 and weight_changes >= 0")
         product = PRODUCT / float(norm.value) ** 2 if norm.value > 0 else 1.0
         own_steps = problem.batch_ndim == 0 or form.takes_many_steps
         return Terms(
@@ -144,7 +149,7 @@ class RestartedChambollePock(Algorithm):
             form.map,
             positive(self.step_size, math.sqrt(product), self.name, "step_size"),
             product,
-            int(positive(self.check_every, 20, self.name, "check_every")),
+            self.check_every,
             float(self.weight_changes) if own_steps else 0.0,
             problem.batch_ndim,
             form.blocks,

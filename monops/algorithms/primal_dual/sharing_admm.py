@@ -20,7 +20,7 @@ from monops.linear import Adjoint, Identity, LinearMap, Row, Stack
 from monops.problem import Inclusion
 from monops.theory import Guarantee, Missing
 
-SOURCE = "Bauschke-Combettes (2017) Thm 26.11 and Prop. 23.25"
+SOURCE = "Bauschke-Combettes (2017) Thm 26.11"
 
 
 def guarantee(A: Constants, B: Constants) -> Guarantee | Missing:
