@@ -86,7 +86,7 @@ def test_the_certificate_is_an_element_of_the_primal_dual_operator(case: str, na
 @pytest.mark.parametrize(("case", "name"), PAIRS)
 def test_maps_are_averaged_in_their_metric(case: str, name: str) -> None:
     problem, generator = as_inclusion(BY_NAME[case].build(np.asarray)), np.random.default_rng(0)
-    for settings in ({}, {"relaxation": 1.5}, {"step_size": 0.3}):
+    for settings in ({}, {"relaxation": 1.5}, {"step_size": 0.3}, {"alpha": 0.3}):
         if not getattr(monops, name).is_map or not settings.keys() <= getattr(monops, name).__dataclass_fields__.keys():
             continue
         method = getattr(monops, name)(**settings)
@@ -303,13 +303,13 @@ def test_rows_of_a_batch_are_independent(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["AdaptiveChambollePock", "RestartedChambollePock", "ChambollePockLineSearch"])
 def test_rows_that_must_share_a_step_converge(name: str) -> None:
-    """The simplex takes one step for all rows."""
+    """The prox of a norm takes one step for all rows."""
     targets = np.stack([TARGET[:8], 10.0 * TARGET[8:16]])
-    problem = monops.Simplex() + monops.SquaredL2().translate(targets).batched(1) @ monops.Identity((8,))
-    result = monops.solve(problem, getattr(monops, name)(), x0=np.full((2, 8), 0.125), batch_ndim=1, tol=1e-8)
+    problem = monops.L2Norm(0.4) + monops.SquaredL2().translate(targets).batched(1) @ monops.Identity((8,))
+    result = monops.solve(problem, getattr(monops, name)(), x0=np.ones((2, 8)), batch_ndim=1, tol=1e-8)
     assert result.success
     for row in range(2):
-        np.testing.assert_allclose(result.x[row], monops.Simplex().prox(targets[row]), atol=1e-6)
+        np.testing.assert_allclose(result.x[row], monops.L2Norm(0.4).prox(targets[row]), atol=1e-6)
 
 
 @pytest.mark.parametrize("name", [name for name in primal_dual.__all__ if name not in ROWS])

@@ -177,6 +177,13 @@ def test_diagonal_sums_are_those_of_the_matrix_and_the_scaled_norm_is_at_most_on
         assert np.linalg.norm(np.sqrt(S)[:, None] * dense(linear_map, shape) * np.sqrt(np.ravel(t)), 2) <= 1 + 1e-12
 
 
+def test_preconditioned_steps_are_those_of_the_paper() -> None:
+    problem = monops.L1Norm() + monops.SquaredL2().translate(TARGET) @ monops.Matrix(DESIGN)
+    _, states = run(monops.PreconditionedChambollePock(step_size=2.0, alpha=0.3), problem, np.zeros(8), 1)
+    np.testing.assert_allclose(states[1].primal_steps, 2.0 / np.sum(np.abs(DESIGN) ** 1.7, axis=0))
+    np.testing.assert_allclose(states[1].dual_steps, 0.5 / np.sum(np.abs(DESIGN) ** 0.3, axis=1))
+
+
 def test_preconditioning_pays_on_badly_scaled_rows() -> None:
     scales = 10.0 ** np.linspace(-2, 2, 7)
     problem = monops.SquaredL2().translate(TARGET[:8]) + monops.Box(-scales / 4, scales / 4) @ monops.Matrix(
