@@ -120,7 +120,8 @@ class QuasidefiniteSystem:
         for _ in range(REFINEMENTS):
             residual = right - self._product(z)
             size = float(np.linalg.norm(weights * residual))
-            if not size < least:
+            if not size < 0.5 * least:
+                best = z if size < least else best
                 break
             best, least = z, size
             if size <= accuracy:
@@ -134,6 +135,7 @@ class QuasidefiniteSystem:
         basis, moves = [scale * residual / size], []
         hessenberg = np.zeros((KRYLOV + 1, KRYLOV))
         weights: Host = np.zeros(0)
+        left = np.inf
         for k in range(KRYLOV):
             moves.append(self._once(basis[k] / scale))
             image = scale * self._product(moves[k])
@@ -144,8 +146,8 @@ class QuasidefiniteSystem:
             right = np.zeros(k + 2)
             right[0] = size
             weights, *_ = np.linalg.lstsq(hessenberg[: k + 2, : k + 1], right, rcond=None)
-            left = np.linalg.norm(hessenberg[: k + 2, : k + 1] @ weights - right)
-            if left <= goal or hessenberg[k + 1, k] <= 1e-14 * size:
+            last, left = left, float(np.linalg.norm(hessenberg[: k + 2, : k + 1] @ weights - right))
+            if left <= goal or left > 0.8 * last or hessenberg[k + 1, k] <= 1e-14 * size:
                 break
             basis.append(image / hessenberg[k + 1, k])
         return sum((w * move for w, move in zip(weights, moves, strict=True)), 0.0 * residual)

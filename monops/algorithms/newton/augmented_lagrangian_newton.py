@@ -40,6 +40,7 @@ LARGEST_PROXIMAL = 1e8
 GROWTH = 100.0  # of a penalty, where its violation is the largest
 SHRINKAGE = 0.25  # of a violation, below which its penalty stays
 FIRST_PENALTY = 10.0
+ROUNDING = 4 * float(np.finfo(np.float64).eps)  # of a multiplier, relative to its penalty times the size of its row
 EQUATIONS = 1e3  # by which the first penalty of equations is larger
 
 
@@ -67,11 +68,11 @@ class Terms(NamedTuple):
 
 
 class State(NamedTuple):
-    """The best pair so far; x, multipliers and center of the subproblem, penalties, the proximal weight, the accuracy asked
-    for, the violations at the last multipliers, the last moves; an array of the caller.
+    """The pair of x and the multipliers that follow from it; x, multipliers and center of the subproblem, penalties, the
+    proximal weight, the accuracy asked for, the violations at the last multipliers, the last moves; an array of the caller.
     """
 
-    best: Pair
+    current: Pair
     x: Host
     y: Host
     center: Host
@@ -150,8 +151,9 @@ class AugmentedLagrangianNewton(Algorithm):
         y = np.zeros(rows)
         scaled = scaling.program
         penalty = np.where(scaled.lower == scaled.upper, EQUATIONS, 1.0) * terms.step_size
-        best = pair(scaling, terms.program, x, y)
-        return State(best, x, y, x, penalty, 1e3, 1.0, np.full(rows, np.inf), (0.0 * x, 0.0 * y), x0)
+        return State(
+            pair(scaling, terms.program, x, y), x, y, x, penalty, 1e3, 1.0, np.full(rows, np.inf), (0.0 * x, 0.0 * y), x0
+        )
 
     def step(self, terms: Terms, state: State) -> State:
         scaled = terms.scaling.program
@@ -162,10 +164,8 @@ class AugmentedLagrangianNewton(Algorithm):
         following = penalty * (z - s)
         slope = scaled.P @ x + scaled.q
         gradient = slope + (x - center) / proximal + scaled.A.T @ following
-        best = state.best
-        if np.max(np.abs(gradient), initial=0.0) <= accuracy:
-            found = pair(terms.scaling, terms.program, x, following)
-            best = found if found.residual < best.residual else best
+        rounding = ROUNDING * float(np.max(np.where(z != s, penalty * np.abs(z), 0.0), initial=0.0))
+        if np.max(np.abs(gradient), initial=0.0) <= max(accuracy, rounding):
             move = (x - center, following - y)
             left = np.abs(scaled.A @ x - s)
             worst = float(np.max(left, initial=0.0))
@@ -185,15 +185,17 @@ class AugmentedLagrangianNewton(Algorithm):
         curvature = float(d @ (scaled.P @ d) + d @ d / proximal)
         start = float(d @ (slope + (x - center) / proximal))
         x = x + _exact_step(curvature, start, penalty, z, image, scaled) * d
-        return State(best, x, y, center, penalty, proximal, accuracy, violation, move, state.like)
+        z = scaled.A @ x + y / penalty
+        current = pair(terms.scaling, terms.program, x, penalty * (z - np.clip(z, scaled.lower, scaled.upper)))
+        return State(current, x, y, center, penalty, proximal, accuracy, violation, move, state.like)
 
     def solution(self, terms: Terms, state: State) -> Solution:
-        best = state.best
-        return Solution(arrays.from_numpy(best.x, state.like), dual_array(terms.program, best.y, state.like))
+        current = state.current
+        return Solution(arrays.from_numpy(current.x, state.like), dual_array(terms.program, current.y, state.like))
 
     def certificate(self, terms: Terms, state: State) -> Array:
-        best = state.best
-        primal, dual = certificate(terms.program, best.x, best.y, best.s)
+        current = state.current
+        primal, dual = certificate(terms.program, current.x, current.y, current.s)
         return Blocks((arrays.from_numpy(primal, state.like), dual_array(terms.program, dual, state.like)))
 
     def inconsistency(self, terms: Terms, state: State) -> Inconsistency | None:
