@@ -148,7 +148,10 @@ class Report:
 
     def __getitem__(self, name: str) -> Check:
         """The check of that name."""
-        return next(check for check in self.checks if check.name == name)
+        found = [check for check in self.checks if check.name == name]
+        if not found:
+            raise KeyError(f"no check is named {name!r}: {', '.join(check.name for check in self.checks)}")
+        return found[0]
 
     def require(self) -> Report:
         """The report itself; ConstantError when a declared constant is false, MonopsError when another check failed."""
