@@ -162,6 +162,40 @@ def test_other_penalties_on_least_squares() -> None:
     assert float(np.abs(gradient(x))[x == 0].max()) <= 5.0 + 1e-8
 
 
+def group_violation(x: np.ndarray, gradient: np.ndarray, groups: list[tuple[list[int], float]]) -> float:
+    """Of 0 in gradient + sum weight d|x_group|, group by group."""
+    found = []
+    for indices, weight in groups:
+        part, size = x[indices], float(np.linalg.norm(x[indices]))
+        at_zero = max(float(np.linalg.norm(gradient[indices])) - weight, 0.0)
+        found.append(at_zero if size == 0 else float(np.linalg.norm(gradient[indices] + weight * part / size)))
+    return max(found)
+
+
+@pytest.mark.parametrize("loss", ["squares", "sparse squares", "logistic"])
+@pytest.mark.parametrize("part", [0.5, 0.05])
+def test_group_lasso_with_groups_of_any_length(loss: str, part: float) -> None:
+    A, b = wide(41, 60, 300, 12)
+    ends = [0, 4, 5, 12, *range(15, 297, 3)]  # the last three entries are in no group
+    groups = [(list(range(i, j)), float(j - i) ** 0.5) for i, j in itertools.pairwise(ends)]
+    labels = np.sign(b)
+    gradient = (
+        (lambda x: -A.T @ (labels / (1 + np.exp(labels * (A @ x))))) if loss == "logistic" else lambda x: A.T @ (A @ x - b)
+    )
+    scale = part * max(float(np.linalg.norm(gradient(np.zeros(300))[indices])) / weight for indices, weight in groups)
+    g = scale * monops.TreeGroupL2(groups)
+    data = scipy.sparse.csr_array(A) if loss.startswith("sparse") else A
+    problem = monops.LogisticLoss(labels) @ A + g if loss == "logistic" else monops.LeastSquares(data, b) + g
+    if loss == "logistic":  # every entry in a group, or the free ones separate the labels
+        problem = monops.LogisticLoss(labels) @ A + scale * monops.TreeGroupL2([*groups, ([297, 298, 299], 2.0)])
+        groups = [*groups, ([297, 298, 299], 2.0)]
+    x = solution(problem, monops.WorkingSetNewton(), np.zeros(300), tol=1e-8).x
+    scaled = [(indices, scale * weight) for indices, weight in groups]
+    assert group_violation(x, gradient(x), scaled) <= 1e-8
+    free = sorted(set(range(300)) - {index for indices, _ in groups for index in indices})
+    assert float(np.max(np.abs(gradient(x)[free]), initial=0.0)) <= 1e-8
+
+
 def test_nonnegative_least_squares_equals_the_active_set_method_of_scipy() -> None:
     A = np.abs(rng(5).standard_normal((80, 40)))
     b = A @ np.maximum(rng(6).standard_normal(40), 0.0) + rng(7).standard_normal(80)
@@ -588,6 +622,10 @@ def test_refusals_name_what_is_missing_and_the_way_out() -> None:
         "0 terms are a twice": (monops.WorkingSetNewton(), monops.Quadratic(P) + monops.L1Norm()),
         "no kink and no bound": (monops.WorkingSetNewton(), smooth + monops.SquaredL2()),
         "is not separable": (monops.WorkingSetNewton(), smooth + monops.L2Norm()),
+        "nested or do not fit": (
+            monops.WorkingSetNewton(),
+            smooth + monops.TreeGroupL2([((0, 1, 2), 1.0), ((0, 1), 1.0)]),
+        ),
         "is nonconvex": (monops.WorkingSetNewton(), smooth + monops.L0Norm()),
         "one affine term": (monops.SemismoothNewton(), monops.LogisticLoss(1.0) + monops.L1Norm()),
         "contains a linear map": (monops.SemismoothNewton(), monops.Quadratic(P) + monops.L1Norm() @ P),

@@ -1,6 +1,6 @@
 """Newton steps on a growing working set, for a smooth function of Ax plus a separable one with kinks or bounds.
 
-    minimise h(Ax) + g(x),  h twice differentiable and separable (or A*(Ax - b) its gradient), g separable.
+    minimise h(Ax) + g(x),  h twice differentiable and separable, g separable or a sum of norms of disjoint groups.
 
 One pass A* h'(Ax) scores each coordinate by the distance of the negative gradient from dg; the worst join the working set W.
 On W the quadratic model of h(Ax) plus g is minimised (accelerated steps, then projected Newton steps: `piecewise_newton`) to
@@ -20,8 +20,9 @@ import scipy.sparse
 
 from monops import arrays
 from monops.algorithms.algorithm import Algorithm, Solution
-from monops.algorithms.piecewise_newton import SUFFICIENT, Model, value_change
-from monops.algorithms.working_sets import columns_of, device_indices, finite_ends, put, take, transposed, weighted_gram
+from monops.algorithms.piecewise_newton import SUFFICIENT
+from monops.algorithms.working_set_penalties import Entries, Groups, penalty_of
+from monops.algorithms.working_sets import columns_of, put, take, transposed, weighted_gram
 from monops.arrays import Array
 from monops.constants import Constants
 from monops.functions import LeastSquares
@@ -74,7 +75,7 @@ class Terms(NamedTuple):
 
     map: Any
     loss: SquaredDistance | Loss
-    penalty: Separable
+    penalty: Entries | Groups
     step_size: float
     guarantee: Guarantee
     constants: Constants
@@ -110,7 +111,7 @@ class WorkingSetNewton(Algorithm):
     ------
     NotApplicableError
         When the problem is not a twice differentiable function of a dense or sparse matrix times x plus one separable function
-        with a kink or a bound; or has batch rows.
+        with a kink or a bound, or a TreeGroupL2 of disjoint groups; or has batch rows.
 
     Notes
     -----
@@ -156,16 +157,15 @@ class WorkingSetNewton(Algorithm):
                     "join them, for example ElasticNet(l1, l2) or combine(L1Norm(), Box(0.0, 1.0)), or use DavisYin",
                 )
             )
-        missing = _unusable(rest[0])
-        if missing is not None:
-            self.refuse(missing)
+        penalty = penalty_of(rest[0], smooth[0][0])
+        if isinstance(penalty, Missing):
+            self.refuse(penalty)
         proven = guarantee()
         step = proven.resolve(self.step_size, self.name)
-        penalty: Any = rest[0].summand
         return Terms(smooth[0][0], smooth[0][1], penalty, step, proven, Constants(cyclic=True), ())
 
     def init(self, terms: Terms, x0: Array) -> State:
-        x = arrays.clip(x0, *finite_ends(terms.penalty))
+        x = terms.penalty.into_domain(x0)
         xp = arrays.namespace(x)
         if bool(xp.any(x != 0)):
             image = terms.map.apply(x)
@@ -178,7 +178,7 @@ class WorkingSetNewton(Algorithm):
     def step(self, terms: Terms, state: State) -> State:
         if bool(state.stalled):
             return state
-        violation = arrays.to_numpy(terms.penalty.distance_to_subdifferential(state.x, -state.gradient))
+        violation = arrays.to_numpy(terms.penalty.distance(state.x, -state.gradient))
         worst = float(violation.max(initial=0.0))
         size = float(arrays.namespace(state.x).max(arrays.namespace(state.x).abs(state.gradient)))
         if not 16 * arrays.epsilon(state.x) * size < worst < math.inf:  # solved to rounding
@@ -194,7 +194,7 @@ class WorkingSetNewton(Algorithm):
             new = self._least_squares(terms, state, indices, tolerance)
         else:
             new = self._proximal_newton(terms, state, indices, tolerance)
-        left = float(arrays.norm(terms.penalty.distance_to_subdifferential(new.x, -new.gradient)))
+        left = float(arrays.norm(terms.penalty.distance(new.x, -new.gradient)))
         before = float(np.linalg.norm(violation))
         near = worst <= arrays.epsilon(state.x) ** 0.5 * size
         if near and len(indices) == len(state.indices) and not left < 0.9 * before:
@@ -203,8 +203,7 @@ class WorkingSetNewton(Algorithm):
 
     def _working_set(self, terms: Terms, state: State, violation: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """The working set so far, entries off the kinks, and the worst others: as many as there are entries off the kinks."""
-        lower, upper = terms.penalty.entry_subdifferential(state.x)
-        moving = arrays.to_numpy(~(lower < upper))
+        moving = terms.penalty.moving(state.x)
         taken = np.zeros(moving.shape, dtype=bool)
         taken[state.indices] = True
         joining = np.flatnonzero(moving & ~taken)
@@ -212,7 +211,10 @@ class WorkingSetNewton(Algorithm):
         score = np.where(taken, 0.0, violation)
         count = min(max(FIRST, int(np.count_nonzero(moving))), int(np.count_nonzero(score)))
         worst = np.argpartition(-score, count - 1)[:count] if count else np.zeros(0, dtype=np.int64)
-        return np.concatenate([state.indices, joining, np.sort(worst)]).astype(np.int32)
+        chosen = np.zeros(moving.shape, dtype=bool)
+        chosen[worst] = True
+        worst = np.flatnonzero(terms.penalty.completed(chosen) & ~taken)
+        return np.concatenate([state.indices, joining, worst]).astype(np.int32)
 
     def _least_squares(self, terms: Terms, state: State, indices: np.ndarray[Any, Any], tolerance: float) -> State:
         """The model is exact: its Gram matrix is kept, and extended by the new columns."""
@@ -237,8 +239,8 @@ class WorkingSetNewton(Algorithm):
             )
             columns = everything = xp.concat([state.columns, fresh], axis=1)
         start, rank = take(state.x, indices), state.image.shape[0]
-        penalty = terms.penalty.restrict(device_indices(indices, state.x))
-        model = Model(penalty, gram, take(state.gradient, indices), start, rank)
+        penalty = terms.penalty.restrict(indices, state.x)
+        model = penalty.model(gram, take(state.gradient, indices), start, rank)
         point = model.minimise(tolerance)
         image = state.image + everything @ (point - start)
         return self._passed(terms, state, put(state.x, indices, point), image, indices, columns, gram)
@@ -246,13 +248,13 @@ class WorkingSetNewton(Algorithm):
     def _proximal_newton(self, terms: Terms, state: State, indices: np.ndarray[Any, Any], tolerance: float) -> State:
         """Models of h on the working set, each followed by a line search; a Hessian is kept while it serves."""
         columns = columns_of(terms.map, indices, state.x)
-        penalty = terms.penalty.restrict(device_indices(indices, state.x))
+        penalty = terms.penalty.restrict(indices, state.x)
         function = terms.loss.function  # type: ignore[union-attr]
         xp = arrays.namespace(state.x)
         x, image, gradient = take(state.x, indices), state.image, take(state.gradient, indices)
         hessian, before, rounding, previous = None, math.inf, False, (x, image)
         for _ in range(20):
-            violation = float(xp.max(penalty.distance_to_subdifferential(x, -gradient)))
+            violation = float(xp.max(penalty.distance(x, -gradient)))
             if rounding and not violation < before:
                 x, image = previous
                 break
@@ -261,9 +263,9 @@ class WorkingSetNewton(Algorithm):
             if hessian is None or violation > 0.3 * before:
                 hessian = weighted_gram(columns, function.entry_curvature(image))
             before = violation
-            model = Model(penalty, hessian, gradient, x, state.image.shape[0])
+            model = penalty.model(hessian, gradient, x, state.image.shape[0])
             move = model.minimise(max(0.1 * tolerance, 0.01 * violation)) - x
-            predicted = float(arrays.inner(gradient, move)) + value_change(penalty, x, move)
+            predicted = float(arrays.inner(gradient, move)) + penalty.change(x, move)
             length, rounding = self._searched(terms, penalty, x, move, image, columns @ move, predicted)
             if length == 0.0:
                 break
@@ -275,14 +277,12 @@ class WorkingSetNewton(Algorithm):
 
     @staticmethod
     def _searched(
-        terms: Terms, penalty: Separable, x: Array, move: Array, image: Array, image_move: Array, predicted: float
+        terms: Terms, penalty: Entries | Groups, x: Array, move: Array, image: Array, image_move: Array, predicted: float
     ) -> tuple[float, bool]:
         """The first length at which the objective falls as predicted, or 0; and whether rounding is all that can be seen."""
         xp, function = arrays.namespace(x), terms.loss.function  # type: ignore[union-attr]
         values = function.entry_value(image)
-        noise = float(xp.sum(xp.abs(values)))
-        if not penalty.is_indicator:
-            noise += float(xp.sum(xp.abs(penalty.entry_value(x))))
+        noise = float(xp.sum(xp.abs(values))) + penalty.size(x)
         if abs(predicted) <= 10 * arrays.epsilon(x) * noise:
             return terms.step_size, True
         length = terms.step_size
@@ -290,7 +290,7 @@ class WorkingSetNewton(Algorithm):
             if not predicted < 0.0:
                 break
             risen = float(xp.sum(function.entry_value(image + length * image_move) - values))
-            if risen + value_change(penalty, x, length * move) <= SUFFICIENT * length * predicted:
+            if risen + penalty.change(x, length * move) <= SUFFICIENT * length * predicted:
                 return length, False
             length *= 0.5
         return 0.0, False
@@ -303,7 +303,7 @@ class WorkingSetNewton(Algorithm):
         square = float(arrays.inner(state.gradient, state.gradient))
         step = square / curvature if curvature > 0 else 1.0
         for _ in range(60):
-            new = terms.penalty.entry_prox(state.x - step * state.gradient, step)
+            new = terms.penalty.prox(state.x - step * state.gradient, step)
             move = new - state.x
             image_move = terms.map.apply(move)
             if isinstance(terms.loss, SquaredDistance):
@@ -340,8 +340,7 @@ class WorkingSetNewton(Algorithm):
         return Solution(state.x)
 
     def certificate(self, terms: Terms, state: State) -> Array:
-        lower, upper = terms.penalty.entry_subdifferential(state.x)
-        return state.gradient + arrays.clip(-state.gradient, lower, upper)
+        return state.gradient + terms.penalty.nearest(state.x, -state.gradient)
 
 
 def _smooth(term: Term) -> tuple[LinearMap, SquaredDistance | Loss] | None:
@@ -361,19 +360,3 @@ def _smooth(term: Term) -> tuple[LinearMap, SquaredDistance | Loss] | None:
 
 def _dtype_name(linear_map: Any) -> str:
     return str(linear_map.matrix.dtype).rsplit(".", 1)[-1]
-
-
-def _unusable(term: Term) -> Missing | None:
-    """What keeps a term from being g, or None."""
-    function, text = term.summand, str(term)
-    way_out = "use AcceleratedForwardBackward, or ChambollePock for a function of Kx"
-    if term.map is not None:
-        return Missing(f"{text} contains a linear map, so that it is not separable in x", way_out)
-    if not isinstance(function, Separable) or not function.has_value:
-        return Missing(f"{text} is not separable with a closed-form value", way_out)
-    if not function.is_convex:
-        name = type(getattr(function, "function", function)).__name__
-        return Missing(f"{name} in {text} is nonconvex, and the theorem needs convexity", "put a convex function in its place")
-    if function.has_gradient:
-        return Missing(f"{text} has no kink and no bound, so that no coordinate stays out of a working set", way_out)
-    return None
