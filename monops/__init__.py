@@ -4,7 +4,8 @@ A problem is a sum of monotone operators and convex functions; ``solve`` finds a
 it, ``explain`` says which methods those are and why.
 """
 
-from monops import algorithms, arrays, constants, errors, functions, linear, operators, theory
+from monops import acceleration, algorithms, arrays, constants, errors, functions, linear, operators, theory
+from monops.acceleration import *  # noqa: F403
 from monops.algorithms import Algorithm, Assessment, Solution, assess
 from monops.algorithms.cocoercive import *  # noqa: F403
 from monops.algorithms.lipschitz import *  # noqa: F403
@@ -44,6 +45,7 @@ __all__ = [
     "theory",
 ]
 __all__ += [name for family in algorithms.FAMILIES for name in family.__all__]
+__all__ += acceleration.__all__
 __all__ += ["Algorithm", "Assessment", "Solution", "assess"]
 __all__ += vars(functions)["__all__"]
 __all__ += linear.__all__
