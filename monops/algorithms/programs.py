@@ -251,20 +251,21 @@ def rescaled(scaling: Scaling, found: Pair) -> tuple[Host, Host, Host]:
     return found.x / scaling.columns, scaling.cost * found.y / scaling.rows, scaling.rows * found.s
 
 
-def snapped(program: Program, s: Host, y: Host, weights: Host) -> Host:
-    """y, with 0 in place of entries whose weighted size is below the distance of s from the bound that they point to."""
-    inside = np.clip(s, program.lower, program.upper)
-    up = (y > 0) & (weights * y > program.upper - inside)
-    down = (y < 0) & (-weights * y > inside - program.lower)
-    return np.where(up | down | (program.lower == program.upper), y, 0.0)
+def on_the_graph(scaling: Scaling, program: Program, x: Host, y: Host, t: Host, r: Host) -> Pair:
+    """The pair next to a scaled point (x, y) whose slacks are t from below and r from above.
 
-
-def on_the_graph(scaling: Scaling, program: Program, x: Host, y: Host, s: Host) -> Pair:
-    """The pair next to a scaled point (x, y, s), the better of two: compared in scaled units, and by what each entry costs in
-    the caller's: |y_i| |a_i| in the first part of the certificate, or a slack in the second."""
+    Where a slack is smaller than the multiplier y stays, else it becomes 0; the better pair of two ways to compare them: in
+    scaled units, and by what each costs in the caller's, |y_i| |a_i| in the first part of the certificate or a slack in the
+    second.
+    """
     norms = np.sqrt(np.asarray(program.A.multiply(program.A).sum(axis=1)).ravel())
-    first = pair(scaling, program, x, snapped(scaling.program, s, y, np.ones(len(y))))
-    second = pair(scaling, program, x, snapped(scaling.program, s, y, scaling.rows**2 / scaling.cost * norms))
+    fixed = program.lower == program.upper
+
+    def snapped(weights: Host | float) -> Pair:
+        stays = fixed | ((y > 0) & (weights * y > r)) | ((y < 0) & (-weights * y > t))
+        return pair(scaling, program, x, np.where(stays, y, 0.0))
+
+    first, second = snapped(1.0), snapped(scaling.rows**2 / scaling.cost * norms)
     return first if first.residual < second.residual else second
 
 

@@ -40,7 +40,8 @@ TO_BOUNDARY = 0.995  # share of the way to the boundary that a step goes
 CORRECTORS = 3
 REACH = 0.3  # by how much a corrector is to lengthen the step
 FINE = 1e-6  # mean complementarity, scaled, from which on the face of the solution is tried
-FINEST = 1e-16  # and below which only rounding moves
+FINER = 1e-13  # and from which on steps without a gain are counted
+FINEST = 1e-18  # and below which only rounding moves
 PATIENCE = 5  # fine steps without a gain after which the interior point stays as it is
 
 
@@ -72,11 +73,15 @@ class Terms(NamedTuple):
 
 
 class Interior(NamedTuple):
-    """Scaled point: x, s near Ax strictly inside the box, multipliers of its bounds, y = above - below (free for equations)."""
+    """Scaled point: x, s near Ax strictly inside the box, its distances t and r from the bounds (1 where there is none; kept on
+    their own, because s - lower has no digits left in the end), their multipliers, y = above - below (free for equations).
+    """
 
     x: Host
     y: Host
     s: Host
+    t: Host
+    r: Host
     below: Host
     above: Host
 
@@ -194,11 +199,11 @@ class InteriorProximalMultipliers(Algorithm):
         interior, move = found
         new, gap = self._snapped(terms, interior), _mean_gap(terms, interior)
         face = np.sign(new.y)
-        if gap < FINE and (gap < FINE**2 or np.array_equal(face, state.face)):
+        if gap < FINE and (gap < FINER or np.array_equal(face, state.face)):
             polished = _polished(terms, new)
             new = polished if polished.residual < new.residual else new
         gained = new.residual < 0.9 * state.best.residual
-        idle = 0 if gained or gap > FINE**2 else state.idle + 1
+        idle = 0 if gained or gap > FINER else state.idle + 1
         best = new if new.residual < state.best.residual else state.best
         return State(best, interior, move, face, PATIENCE if 0 < gap < FINEST else idle, state.like)
 
@@ -231,7 +236,7 @@ class InteriorProximalMultipliers(Algorithm):
 
     @staticmethod
     def _snapped(terms: Terms, p: Interior) -> Pair:
-        return on_the_graph(terms.scaling, terms.program, p.x, p.y, p.s)
+        return on_the_graph(terms.scaling, terms.program, p.x, p.y, p.t, p.r)
 
 
 def _first(terms: Terms, x: Host, y: Host) -> Interior:
@@ -246,23 +251,22 @@ def _first(terms: Terms, x: Host, y: Host) -> Interior:
     least = max(1.0, 0.1 * float(np.max(np.abs(y[lower | upper]), initial=0.0)))
     below = np.where(lower, np.maximum(-y, 0.0) + least, 0.0)
     above = np.where(upper, np.maximum(y, 0.0) + least, 0.0)
-    return Interior(x, np.where(lower | upper, above - below, np.where(terms.equal, y, 0.0)), s, below, above)
+    y = np.where(lower | upper, above - below, np.where(terms.equal, y, 0.0))
+    t, r = np.where(lower, s - scaled.lower, 1.0), np.where(upper, scaled.upper - s, 1.0)
+    return Interior(x, y, s, t, r, below, above)
 
 
 def _mean_gap(terms: Terms, p: Interior) -> float:
     """Mean of the products of slacks and multipliers."""
-    scaled, lower, upper = terms.scaling.program, terms.has_lower, terms.has_upper
-    total = p.below[lower] @ (p.s - scaled.lower)[lower] + p.above[upper] @ (scaled.upper - p.s)[upper]
-    return float(total) / max(int(lower.sum() + upper.sum()), 1)
+    count = int(terms.has_lower.sum() + terms.has_upper.sum())
+    return float(p.below @ p.t + p.above @ p.r) / max(count, 1)
 
 
 def _newton_step(terms: Terms, p: Interior) -> tuple[Interior, tuple[Host, Host]] | None:
     """The next interior point and the direction of x and y: predictor, corrector, centrality correctors; one factorisation."""
     scaled, lower, upper = terms.scaling.program, terms.has_lower, terms.has_upper
     bounded, rho, delta = lower | upper, 1.0 / terms.step_size, 1.0 / terms.dual_step_size
-    t, r = np.where(lower, p.s - scaled.lower, 1.0), np.where(upper, scaled.upper - p.s, 1.0)
-    if not (np.all(t > 0) and np.all(r > 0)):
-        return None
+    t, r = p.t, p.r
     stiffness = p.below / t + p.above / r
     safe = np.where(bounded, stiffness, 1.0)
     terms.system.factor(rho, np.where(terms.equal, delta, np.where(bounded, 1.0 / safe + delta, IGNORED)))
@@ -289,7 +293,7 @@ def _newton_step(terms: Terms, p: Interior) -> tuple[Interior, tuple[Host, Host]
     gap = _mean_gap(terms, p)
     if gap > 0:
         c = min(a, b, 1.0)
-        ahead = Interior(p.x, p.y, p.s + c * d.s, p.below + c * d.below, p.above + c * d.above)
+        ahead = p._replace(t=t + c * d.s, r=r - c * d.s, below=p.below + c * d.below, above=p.above + c * d.above)
         center = max(min(max(_mean_gap(terms, ahead) / gap, 0.0), 1.0) ** 3, 1e-6) * gap
         target = np.where(lower, center - p.below * t - d.below * d.s, 0.0)
         other = np.where(upper, center - p.above * r + d.above * d.s, 0.0)
@@ -312,9 +316,11 @@ def _newton_step(terms: Terms, p: Interior) -> tuple[Interior, tuple[Host, Host]
     if scaled.P.nnz:  # the dual residual depends on x: one step for both
         a = b = min(a, b)
     x, below, above = p.x + a * d.x, p.below + b * d.below, p.above + b * d.above
-    s = np.where(bounded, p.s + a * d.s, np.where(terms.equal, p.s, scaled.A @ x))
+    t, r = np.where(lower, t + a * d.s, 1.0), np.where(upper, r - a * d.s, 1.0)
+    near = np.where(lower & ~(upper & (r < t)), scaled.lower + t, np.where(upper, scaled.upper - r, scaled.A @ x))
+    s = np.where(terms.equal, p.s, near)
     y = np.where(bounded, above - below, np.where(terms.equal, p.y + b * d.y, 0.0))
-    return Interior(x, y, s, below, above), (d.x, d.y)
+    return Interior(x, y, s, t, r, below, above), (d.x, d.y)
 
 
 def _longest(x: Host, d: Host) -> float:
