@@ -10,6 +10,8 @@ import monops
 
 sys.path.insert(0, str(Path(__file__).parent))
 import function_pages
+import method_pages
+import zoo_page
 
 project = "monops"
 author = "The monops authors"
@@ -52,11 +54,12 @@ def plain_mathematics(app, what, name, obj, options, lines):
         doctest = line.lstrip().startswith(">>>") or (doctest and bool(line.strip()))
         if not doctest:
             parts = line.split("``")
-            parts[::2] = [re.sub(r"\||(?<!\*)\*(?!\*)", r"\\\g<0>", part) for part in parts[::2]]
+            parts[::2] = [re.sub(r"\||(?<!\*)\*(?!\*)|(?<=\w)_(?!\w)", r"\\\g<0>", part) for part in parts[::2]]
             lines[number] = "``".join(parts)
 
 
 def setup(app):
     """Run before napoleon reads the sections."""
-    app.connect("builder-inited", function_pages.generate)
+    for pages in (function_pages, method_pages, zoo_page):
+        app.connect("builder-inited", pages.generate)
     app.connect("autodoc-process-docstring", plain_mathematics, priority=100)

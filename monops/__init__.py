@@ -4,7 +4,7 @@ A problem is a sum of monotone operators and convex functions; ``solve`` finds a
 it, ``explain`` says which methods those are and why.
 """
 
-from monops import acceleration, algorithms, arrays, constants, errors, functions, linear, operators, theory
+from monops import acceleration, algorithms, arrays, constants, errors, functions, linear, models, operators, theory
 from monops.acceleration import *  # noqa: F403
 from monops.algorithms import Algorithm, Assessment, Solution, assess
 from monops.algorithms.cocoercive import *  # noqa: F403
@@ -15,9 +15,11 @@ from monops.algorithms.resolvents import *  # noqa: F403
 from monops.algorithms.stochastic import *  # noqa: F403
 from monops.arrays import Blocks
 from monops.constants import Constants
+from monops.doctor import Counterexample, FixedPointMap, Report, check
 from monops.explain import explain
 from monops.functions import *  # noqa: F403
 from monops.linear import *  # noqa: F403
+from monops.models import *  # noqa: F403
 from monops.operators import *  # noqa: F403
 from monops.problem import Inclusion
 from monops.result import Check, Result, Status
@@ -30,10 +32,14 @@ __all__ = [
     "Blocks",
     "Check",
     "Constants",
+    "Counterexample",
+    "FixedPointMap",
     "Inclusion",
+    "Report",
     "Result",
     "Status",
     "algorithms",
+    "check",
     "arrays",
     "constants",
     "errors",
@@ -49,4 +55,5 @@ __all__ += acceleration.__all__
 __all__ += ["Algorithm", "Assessment", "Solution", "assess"]
 __all__ += vars(functions)["__all__"]
 __all__ += linear.__all__
+__all__ += models.__all__
 __all__ += operators.__all__

@@ -122,18 +122,6 @@ def test_plain_anderson_stands_still_on_an_averaged_map_and_the_safeguard_saves_
     assert residuals(monops.Anderson(map_of(folded, 0.5), memory=2), z0, 60, folded)[-1] < 1e-12
 
 
-def test_plain_anderson_stands_still_where_gmres_stagnates() -> None:
-    """A linear map whose I - T is a cyclic shift (not averaged): |z - Tz| = sqrt(2) for ever, GMRES needs 4 steps."""
-    b = np.array([1.0, 0.0, 0.0, 1.0])
-
-    def T(z: np.ndarray) -> np.ndarray:
-        return z - np.roll(z, 1) + b
-
-    plain = monops.Anderson(map_of(T, 1.0), memory=8, regularisation=1e-14, safeguard=False)
-    found = residuals(plain, np.zeros(4), 40, T)
-    assert found[-1] > 1.0
-
-
 def test_anderson_of_full_memory_is_gmres_on_a_linear_map() -> None:
     """Walker and Ni (2011): x_{k+1} of Anderson is T applied to the k-th GMRES iterate; here by a dense least-squares solve."""
     generator = np.random.default_rng(1)
