@@ -23,7 +23,9 @@ from monops.theory import Guarantee, Missing, Number
 SOURCE = "Chambolle-Pock (2011) Thm 2"
 FIRST_LENGTH = 100  # steps up to the first restart
 GROWTH = 1.5
-LARGE = 100.0  # the first step is at most this many times 1/|K|: a tiny mu must not make the other step tiny
+LARGE = (
+    100.0  # the first step is at most this many times 1/|K|, or ten times that over L: a tiny mu must not make the other tiny
+)
 
 
 def guarantee(A: Constants, inverse_B: Constants, norm: Number) -> Guarantee | Missing:
@@ -48,8 +50,11 @@ def guarantee(A: Constants, inverse_B: Constants, norm: Number) -> Guarantee | M
             squared_contraction=lambda step: 1 / (1 + 2 * mu * step),
             upper_included=norm != 0,
         )
+    leader = A if mu > 0 else inverse_B
     bound = math.inf if norm == 0 else LARGE / norm
-    first = min(5 / (mu if mu > 0 else dual_mu), bound)
+    if leader.lipschitz is not None and leader.lipschitz > 0:
+        bound = max(bound, 10 * LARGE / leader.lipschitz)
+    first = min(5 / leader.strong_monotonicity, bound)
     return Guarantee(
         interval=(0, math.inf),
         best_step=first if mu > 0 else dual_step(first, norm),
@@ -102,8 +107,9 @@ class AcceleratedChambollePock(Algorithm):
     Parameters
     ----------
     step_size : float, optional
-        The first primal step; the first dual step makes the product 1/|K|^2. Default: 5/mu, at most 100/|K| (of the dual
-        step where only B^-1 is strongly monotone). Where both are, fixed and at most sqrt(dual_mu/mu)/|K|, the default.
+        The first primal step; the first dual step makes the product 1/|K|^2. Default: 5/mu, at most the larger of 100/|K| and
+        1000/L (of the dual step where only B^-1 is strongly monotone). Where both are, fixed and at most
+        sqrt(dual_mu/mu)/|K|, the default.
     fraction : float
         gamma = fraction * mu in the rule of the steps; in (0, 1], default 0.7. Every such gamma is proven; 0.7 took half the
         iterations of 1 on total variation denoising.
