@@ -37,6 +37,7 @@ DESCENTS = 20  # Newton steps between two splitting steps
 COMPLEMENTARITY = 100  # the same for variational inequalities on a box
 FEW = 6.0  # entries whose factorisation costs next to nothing
 SETTLED = 0.005  # Newton starts when fewer than this part of the entries changed between moving and fixed
+RESTARTS = 1000.0  # of the momentum; a finite number keeps the theorem
 PATIENCE = 15.0  # most steps between two trials of Newton steps that fail
 SHRINK = 0.7  # of the step size where the test fails
 LARGEST = 5000  # coordinates for whose Hessian there is room
@@ -79,7 +80,7 @@ class Merit(NamedTuple):
 class State(NamedTuple):
     """The answer x, the point y that it is the prox step of, the next such point, F at the three; numbers a row.
 
-    ``moving``: entries whose prox moves; ``least``, ``lowest``: smallest residual and envelope of the Newton steps kept;
+    ``moving``: entries whose prox moves; ``least``, ``lowest``: smallest residual and objective of the Newton steps kept;
     ``wait``: steps to the next trial, ``patience``: how long to wait after a failure.
     """
 
@@ -91,6 +92,7 @@ class State(NamedTuple):
     F_next: Array
     step: Array
     t: Array
+    restarts: Array
     moving: Array
     least: Array
     lowest: Array
@@ -184,7 +186,7 @@ class SemismoothNewton(Algorithm):
             step = terms.first_step * one
         zero = xp.zeros_like(one)
         infinite = zero + math.inf
-        return State(x0, Fx, x0, Fx, x0, Fx, step, one, x0 != x0, infinite, infinite, zero, zero)
+        return State(x0, Fx, x0, Fx, x0, Fx, step, one, zero, x0 != x0, infinite, infinite, zero, zero)
 
     def step(self, terms: Terms, state: State) -> State:
         left = arrays.norm(self.certificate(terms, state), terms.batch_ndim)
@@ -209,32 +211,33 @@ class SemismoothNewton(Algorithm):
             passed = step * step * arrays.inner(change, change, rows) <= 0.81 * square
         # below, the test is rounding
         passed = passed | (arrays.norm(change, rows) <= 64 * arrays.epsilon(x) * arrays.norm(Fx, rows))
-        following, F_following, t = self._continued(terms, state, x, Fx, change)
+        following, F_following, t, restarts = self._continued(terms, state, x, Fx, change)
         moving = self._moving(terms, forward, x, step)
         changed = xp.mean(xp.astype(moving != state.moving, x.dtype), axis=-1)
         settled = changed <= max(SETTLED, min(0.1, FEW / x.shape[-1]))
         left = square > (64 * arrays.epsilon(x)) ** 2 * arrays.inner(x, x, rows)
         ready = passed & settled & (state.wait <= 0) & left
-        new = State(x, Fx, y, Fy, following, F_following, step, t, moving, *state[9:])
+        new = State(x, Fx, y, Fy, following, F_following, step, t, restarts, moving, *state[10:])
         new = new._replace(wait=arrays.clip(state.wait - 1.0, 0.0, None))
         if bool(xp.any(ready)):
             new = _on_rows(self._newton, terms, new, ready)
         again = state._replace(step=SHRINK * step, t=xp.ones_like(t))
         return new if arrays.holds_everywhere(passed) else arrays.select_rows(passed, new, again)
 
-    def _continued(self, terms: Terms, state: State, x: Array, Fx: Array, change: Array) -> tuple[Array, Array, Array]:
-        """The next point of the splitting method, F there, and its momentum."""
+    def _continued(self, terms: Terms, state: State, x: Array, Fx: Array, change: Array) -> tuple[Array, ...]:
+        """The next point of the splitting method, F there, and the momentum and restarts."""
         if not terms.F.symmetric:
             following = x - _spread(state.step, x) * change
-            return following, terms.F.forward(following), state.t + 1.0
+            return following, terms.F.forward(following), state.t + 1.0, state.restarts
         xp = arrays.namespace(x)
         difference = x - state.x
-        uphill = arrays.inner(state.next - x, difference, terms.batch_ndim) > 0
+        uphill = (arrays.inner(state.next - x, difference, terms.batch_ndim) > 0) & (state.restarts < RESTARTS)
         larger = state.t + 1.0 / 3.0
         momentum = xp.where(uphill, xp.zeros_like(larger), (state.t - 1.0) / larger)
         t = xp.where(uphill, xp.ones_like(larger), larger)
         weight = _spread(momentum, x)
-        return x + weight * difference, Fx + weight * (Fx - state.Fx), t
+        restarts = xp.where(uphill, state.restarts + 1.0, state.restarts)
+        return x + weight * difference, Fx + weight * (Fx - state.Fx), t, restarts
 
     def _newton(self, terms: Terms, state: State, ready: Array) -> State:
         """The state that goes on from x + length d in the rows that are ready and keep one of the lengths."""
