@@ -28,6 +28,7 @@ from monops.algorithms.programs import (
     inconsistency,
     pair,
     read_program,
+    rescaled,
 )
 from monops.algorithms.quasidefinite import IGNORED, QuasidefiniteSystem
 from monops.arrays import Array, Blocks
@@ -87,7 +88,7 @@ class State(NamedTuple):
 @final
 @dataclass(frozen=True)
 class AugmentedLagrangianNewton(Algorithm):
-    """Linear and convex quadratic programs by the proximal method of multipliers with Newton steps: warm starts, exact faces.
+    """Linear and convex quadratic programs by the proximal method of multipliers with Newton steps: for warm starts.
 
     Takes any sum of Quadratic, Linear, LeastSquares and boxes, each alone or composed with a dense or sparse matrix.
 
@@ -107,9 +108,10 @@ class AugmentedLagrangianNewton(Algorithm):
     -----
     **Certificate** (Px + q + A*y, s - Ax) with s in the box and y normal to it at s: an element of the primal-dual operator at
     (x, y), in the data as given (the method itself works on a scaled program). ``Result.dual`` has the multipliers of the boxes
-    in their order. **Cost** of an iteration: one factorisation of [P + I/proximal, A*; A, -I/penalty] with the active rows
-    (sparse LU of a quasidefinite matrix, or dense Cholesky), and one sort of the breakpoints of the line search. All of it runs
-    on the host in float64. Newton steps on a strongly convex piecewise quadratic function with exact line searches end.
+    in their order, and ``solve(warm_start=result)`` takes them over. **Cost** of an iteration: one factorisation of
+    [P + I/proximal, A*; A, -I/penalty] with the active rows (sparse LU of a quasidefinite matrix, or dense Cholesky), and one
+    sort of the breakpoints of the line search. All of it runs on the host in float64. Newton steps on a strongly convex
+    piecewise quadratic function with exact line searches end.
 
     References
     ----------
@@ -188,6 +190,14 @@ class AugmentedLagrangianNewton(Algorithm):
         z = scaled.A @ x + y / penalty
         current = pair(terms.scaling, terms.program, x, penalty * (z - np.clip(z, scaled.lower, scaled.upper)))
         return State(current, x, y, center, penalty, proximal, accuracy, violation, move, state.like)
+
+    def rebase(self, terms: Terms, state: State) -> State:
+        """A start from the point and the multipliers of another program with as many rows."""
+        first = self.init(terms, self.solution(terms, state).x)
+        if state.current.y.shape != first.y.shape:
+            return first
+        x, y, _ = rescaled(terms.scaling, state.current)
+        return first._replace(current=pair(terms.scaling, terms.program, x, y), y=y)
 
     def solution(self, terms: Terms, state: State) -> Solution:
         current = state.current
