@@ -147,13 +147,20 @@ def false_constant(term: Term, x0: Array, rounds: int = 4) -> str | None:
                 float(arrays.inner(distance, distance)),
                 float(arrays.inner(image, distance)),
                 float(arrays.inner(image, image)),
-                rounding,
+                rounding + _noise(pair, distance, image),
             )
             if found is not None:
                 return found
     except MonopsError:
         return None
     return None
+
+
+def _noise(pair: Pair, distance: Array, image: Array) -> float:
+    """Relative rounding error of the differences of two points and of their images, which may be far from 0."""
+    reach = max(float(arrays.norm(point)) for point in (pair.start, pair.stop, pair.x, pair.y, pair.u, pair.v))
+    least = min(float(arrays.norm(distance)), float(arrays.norm(image)))
+    return 0.0 if least == 0 else 16 * arrays.epsilon(arrays.leaves(pair.x)[0]) * reach / least
 
 
 def _finite(x: Array) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from dataclasses import dataclass
 
-from monops.algorithms import Assessment, assess
+from monops.algorithms import Assessment, assess, grouped_refusals
 from monops.problem import Inclusion, Summand
 from monops.solve import as_inclusion
 
@@ -42,7 +42,7 @@ class Explanation:
             )
         if refusals:
             lines += ["", "do not apply:"]
-            lines += [textwrap.fill(f"- {entry.refusal}", 128, subsequent_indent="    ") for entry in refusals]
+            lines += [textwrap.fill(f"- {reason}", 128, subsequent_indent="    ") for reason in grouped_refusals(refusals)]
         if self.applicable():
             lines += ["", "* least predicted effort: what solve picks"]
         return "\n".join(lines)

@@ -10,14 +10,16 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from monops import arrays, checkpoint, checks, duality
-from monops.algorithms import Algorithm
+from monops.algorithms import Algorithm, assess
 from monops.arrays import Array
+from monops.duality import function_of
 from monops.inconsistency import Drift, Inconsistency, explain_drift
 from monops.problem import Inclusion
 from monops.result import Check, Status, host_rows
 from monops.rows import STATUSES, Monitor, Rows
-from monops.stopping import Rule
+from monops.stopping import Rule, TimeLimit
 
+PROBE = 2560  # iterations of the map that is asked for a certificate
 SAVE_EVERY = 30.0  # seconds between two checkpoints; the last state is always written
 
 
@@ -154,6 +156,25 @@ class Run:
         assert self.file is not None
         checkpoint.save(self.file, self.mark, self.iteration, self.rows.whole(self.state), self.monitor.numbers())
         self.saved = self.seconds
+
+
+def look_for_inconsistency(run: Run) -> Inconsistency | None:
+    """A certificate that the problem has no solution, from the drift of an averaged map; for runs that ended without one.
+
+    Methods that are no such map (and runs that end before their drift stands still) say nothing of it by themselves.
+    """
+    if run.monitor.batch or any(function_of(term) is None for term in run.problem.terms):
+        return None
+    for entry in assess(run.problem):
+        method = entry.algorithm
+        if entry.terms is not None and method.is_map and method.averagedness(entry.terms) is not None:
+            limit = TimeLimit(max(1.0, 0.5 * run.seconds))
+            probe = Run(run.problem, method, entry.terms, run.x0, limit, PROBE, PROBE // 128, False)
+            probe.state = method.init(entry.terms, run.x0)
+            probe.iterate(None, lambda iteration, residual: None)
+            found = probe.inconsistency
+            return None if found is None or found.kind == "drift" else found
+    return None
 
 
 def certified(terms: Any) -> float | None:

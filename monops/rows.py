@@ -87,6 +87,10 @@ class Monitor:
         """End every row that still runs."""
         self.code = np.where(self.running, STATUSES.index(status), self.code)
 
+    def replace(self, status: Status) -> None:
+        """Give every row another status, found later."""
+        self.code = np.full(self.batch, STATUSES.index(status))
+
     @property
     def status(self) -> tuple[Status, ...]:
         """Status of each row, in order; of rows that have ended."""

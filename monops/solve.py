@@ -10,11 +10,11 @@ from typing import Any, Literal
 import numpy as np
 
 from monops import arrays, checkpoint, checks
-from monops.algorithms import Algorithm, assess
+from monops.algorithms import Algorithm, assess, grouped_refusals
 from monops.arrays import Array
 from monops.errors import DataError, NotApplicableError, NotConvergedError, NotConvergedWarning
 from monops.functions import Function
-from monops.iterate import Run, certified
+from monops.iterate import Run, certified, look_for_inconsistency
 from monops.problem import Inclusion, Summand
 from monops.progress import progress_bar
 from monops.result import Check, Result, Status
@@ -179,7 +179,7 @@ def choose(problem: Inclusion, algorithm: Algorithm | None) -> tuple[Algorithm, 
             "function in its place, or call its prox in a loop of your own"
         )
     if best.terms is None:
-        reasons = "\n".join(f"  - {entry.refusal}" for entry in candidates)
+        reasons = "\n".join(f"  - {reason}" for reason in grouped_refusals(candidates))
         raise NotApplicableError(f"no method applies to {problem}:\n{reasons}")
     others = [entry.algorithm.name for entry in candidates[1:] if entry.terms is not None]
     reason = f"{best.algorithm.name}: least predicted effort ({best.effort:.2g} evaluations)"
@@ -198,6 +198,7 @@ def _first_state(run: Run, warm_start: Result | None) -> Any:
 def _result(run: Run, choice: str) -> Result:
     monitor, terms = run.monitor, run.terms
     monitor.end(Status.ITERATION_LIMIT)
+    _explain_failure(run)
     rows = monitor.status
     worst = max(rows, key=list(Status).index) if rows else Status.CONVERGED
     x, dual = run.algorithm.solution(terms, run.state)
@@ -223,6 +224,20 @@ def _result(run: Run, choice: str) -> Result:
         seconds=run.seconds,
         inconsistency=run.inconsistency,
     )
+
+
+def _explain_failure(run: Run) -> None:
+    """Turn a run that diverged, stalled or stagnates into an inconsistent one where a certificate is found."""
+    monitor = run.monitor
+    failed = any(status in (Status.STALLED, Status.DIVERGED, Status.NON_FINITE) for status in monitor.status)
+    if monitor.batch or not (failed or (Status.ITERATION_LIMIT in monitor.status and monitor.stagnates())):
+        return
+    if run.inconsistency is not None and run.inconsistency.kind != "drift":
+        return
+    found = look_for_inconsistency(run)
+    if found is not None:
+        run.inconsistency = found
+        monitor.replace(Status.INCONSISTENT)
 
 
 def _message(run: Run, status: Status, rows: tuple[Status, ...], x: Array) -> str:

@@ -24,7 +24,8 @@ from monops.functions import Function
 from monops.linear import Diagonal
 from monops.operators import Operator
 from monops.problem import Inclusion, Term
-from monops.solve import Result, Status, solve
+from monops.result import Result, Status
+from monops.solve import solve
 from monops_nn.operators import EquilibriumOperator
 
 CHECK_EVERY = 4  # a check costs about one step, and a typical solve takes 5 to 20 steps

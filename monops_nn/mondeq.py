@@ -12,7 +12,7 @@ from monops.algorithms.resolvents import PeacemanRachford
 from monops.errors import BackendError, CapabilityError, DataError, ShapeError
 from monops.functions import Function, NonNegative, Tanh
 from monops.linear import Diagonal
-from monops.solve import Result
+from monops.result import Result
 from monops_nn.equilibrium import Settings, attach_gradient, report, solve_forward, with_nan_rows
 from monops_nn.operators import EquilibriumOperator, System
 from monops_nn.parametrize import MonotoneLinear

@@ -104,6 +104,18 @@ def _system_error(x: np.ndarray) -> float:
     return float(np.abs(_M @ x + _r).max())
 
 
+# ---- a total that two players share -----------------------------------------------------------------
+_share = 2.0 * _rng(8).standard_normal(10)
+
+
+def _sharing_error(z: Any) -> float:
+    """min |x1|_1 + 1/2 |x2 - r|^2 with x1 + x2 = share: x1 is soft-thresholding of share - r."""
+    x1, x2 = z
+    target = _share - _r
+    exact = np.sign(target) * np.maximum(np.abs(target) - 1.0, 0.0)
+    return float(max(np.abs(x1 - exact).max(), np.abs(x1 + x2 - _share).max()))
+
+
 def _zeros(n: int) -> Callable[[AsArray], Any]:
     return lambda asarray: asarray(np.zeros(n))
 
@@ -139,6 +151,15 @@ CASES = (
         lambda a: monops.Quadratic(a(_P), a(_q)) + 0.3 * monops.L1Norm() + monops.Box(0.0, 0.4),
         _zeros(12),
         _three_error,
+    ),
+    Case(
+        "sharing",
+        lambda a: (
+            monops.SeparableSum((monops.L1Norm(), monops.SquaredL2().translate(a(_r))))
+            + monops.Point(a(_share)) @ monops.Row((monops.Identity((10,)), monops.Identity((10,))))
+        ),
+        lambda a: monops.Blocks((a(np.zeros(10)), a(np.zeros(10)))),
+        _sharing_error,
     ),
     Case("linear system", lambda a: monops.Affine(a(_M), a(_r)), _zeros(10), _system_error),
 )

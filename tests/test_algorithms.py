@@ -16,7 +16,7 @@ from monops.algorithms.cocoercive.forward_backward import forward_contraction
 from monops.algorithms.lipschitz.forward_backward_forward import guarantee as forward_backward_forward_guarantee
 from monops.algorithms.reflected import cayley_contraction
 from monops.constants import Constants
-from monops.errors import BackendError, NotApplicableError, NotConvergedWarning
+from monops.errors import NotConvergedWarning
 from monops.solve import as_inclusion
 from tests.problems import CASES, Case
 
@@ -44,11 +44,6 @@ def test_iterates_on_every_backend_are_those_of_numpy(case: Case, name: str, bac
                 case.build(asarray), getattr(monops, name)(), x0=case.start(asarray), tol=0.0, max_iter=12, check_every=6
             )
 
-    if getattr(getattr(monops, name), "numpy_only", False):
-        if not backend.name.startswith("numpy"):
-            with pytest.raises((BackendError, NotApplicableError), match="NumPy"):
-                steps(lambda values: backend.asarray(values, "float64"))
-            return
     result = steps(lambda values: backend.asarray(values, "float64"))
     reference = steps(np.asarray)
     assert type(arrays.leaves(result.x)[0]) is type(arrays.leaves(case.start(lambda v: backend.asarray(v, "float64")))[0])
@@ -289,8 +284,10 @@ def test_every_method_keeps_float32_library_and_device(case: Case, name: str, ba
         assert type(got) is type(like)
         assert got.dtype == like.dtype
         assert arrays.device(got) == arrays.device(like)
-    for leaf in (part for point in result.state for part in arrays.leaves(point)):
-        assert "64" not in str(leaf.dtype)
+    if name in ("InteriorProximalMultipliers", "AugmentedLagrangianNewton"):
+        return  # they factorise on the host in double precision
+    for leaf in arrays.leaves(result.state):
+        assert not arrays.is_array(leaf) or "float64" not in str(leaf.dtype)
 
 
 def test_accelerated_objective_gap_obeys_its_bound() -> None:

@@ -127,7 +127,7 @@ TABLE: list[tuple[str, Callable[[], Any], type[Exception], list[str]]] = [
         "unknown constants",
         lambda: monops.solve(monops.Custom(forward=lambda x: x), x0=ONES),
         errors.NotApplicableError,
-        ["unknown", "declare"],
+        ["not known to be monotone", "declare"],
     ),
     (
         "an operator that is not monotone",

@@ -22,7 +22,10 @@ def lasso(rows: int = 30, columns: int = 20) -> monops.Inclusion:
 
 
 def test_iteration_limit_is_reported_once_and_nothing_is_lost() -> None:
-    with pytest.warns(NotConvergedWarning, match=r"iteration limit: residual .* does not meet ResidualBelow\(1e-12\), after 7 iterations; raise max_iter") as record:
+    with pytest.warns(
+        NotConvergedWarning,
+        match=r"iteration limit: residual .* does not meet ResidualBelow\(1e-12\), after 7 iterations; raise max_iter",
+    ) as record:
         result = monops.solve(lasso(), monops.ForwardBackward(), tol=1e-12, max_iter=7)
     assert len(record) == 1
     assert result.status is monops.Status.ITERATION_LIMIT
@@ -35,12 +38,12 @@ def test_iteration_limit_is_reported_once_and_nothing_is_lost() -> None:
 
 def test_on_failure_raise_and_ignore() -> None:
     with pytest.raises(NotConvergedError):
-        monops.solve(lasso(), tol=1e-12, max_iter=3, on_failure="raise")
-    assert not monops.solve(lasso(), tol=1e-12, max_iter=3, on_failure="ignore").success
+        monops.solve(lasso(), monops.ForwardBackward(), tol=1e-12, max_iter=3, on_failure="raise")
+    assert not monops.solve(lasso(), monops.ForwardBackward(), tol=1e-12, max_iter=3, on_failure="ignore").success
 
 
 def test_converged_result_reads_well() -> None:
-    result = monops.solve(lasso(), history=True)
+    result = monops.solve(lasso(), monops.DouglasRachford(), history=True)
     text = repr(result)
     assert text.startswith("converged after")
     for word in ("residual", "error bound", "step", "theorem", "choice"):

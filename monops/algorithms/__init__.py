@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from monops.algorithms import cocoercive, lipschitz, newton, primal_dual, resolvents, stochastic
@@ -14,7 +15,7 @@ from monops.problem import Inclusion
 FAMILIES = (cocoercive, lipschitz, resolvents, primal_dual, newton, stochastic)
 
 
-__all__ = ["FAMILIES", "Algorithm", "Assessment", "Solution", "assess", "methods"]
+__all__ = ["FAMILIES", "Algorithm", "Assessment", "Solution", "assess", "grouped_refusals", "methods"]
 
 
 @functools.cache
@@ -48,6 +49,17 @@ def assess(problem: Inclusion) -> list[Assessment]:
         else:
             found.append(Assessment(algorithm, terms, "", _iterations(algorithm, terms) * algorithm.evaluations))
     return sorted(found, key=lambda entry: entry.effort)
+
+
+def grouped_refusals(entries: Iterable[Assessment]) -> list[str]:
+    """Each reason once, with the methods it keeps away: the reason that keeps most of them away first."""
+    groups: dict[str, list[str]] = {}
+    for entry in entries:
+        if entry.terms is None:
+            reason = entry.refusal.removeprefix(f"{entry.algorithm.name} does not apply: ")
+            groups.setdefault(reason, []).append(entry.algorithm.name)
+    ordered = sorted(groups.items(), key=lambda item: -len(item[1]))
+    return [f"{reason}   [{', '.join(names)}]" for reason, names in ordered]
 
 
 def _iterations(algorithm: Algorithm, terms: Any) -> float:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from monops import arrays
-from monops.arrays import Array
+from monops.arrays import Array, Blocks
 
 
 def initial(value: float, x: Array, batch_ndim: int) -> Array:
@@ -31,7 +31,7 @@ def resolvent(operator: Any, x: Array, step: Array) -> Array:
     """The resolvent of the operator at each row of x with that row's step; a step that has been through ``shared``."""
     if step.ndim == 0:
         return operator.resolvent(x, float(step))
-    if getattr(operator, "takes_many_steps", False):
+    if getattr(operator, "takes_many_steps", False) and not isinstance(x, Blocks):
         xp = arrays.namespace(step)
         return operator.resolvent(x, xp.reshape(step, step.shape + (1,) * (x.ndim - step.ndim)))
     return operator.resolvent(x, float(arrays.namespace(step).min(step)))

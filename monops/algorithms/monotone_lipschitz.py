@@ -10,9 +10,7 @@ import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from monops import arrays
 from monops import constants as calculus
-from monops.algorithms import adaptive
 from monops.algorithms.algorithm import Algorithm, Solution, notes
 from monops.algorithms.roles import (
     PrimalDualForward,
@@ -214,10 +212,3 @@ def first_step(B: Constants) -> float:
 
 
 # ---- one step a row -----------------------------------------------------------------------------------
-
-
-def row_resolvent(A: Any, x: Array, step: Array) -> Array:
-    """The resolvent of A at each row with its step, which has been through ``adaptive.shared``."""
-    if isinstance(x, Blocks):  # on several blocks only Zero takes many steps, and it does not look at them
-        return A.resolvent(x, float(arrays.namespace(step).min(step)))
-    return adaptive.resolvent(A, x, step)

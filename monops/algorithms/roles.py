@@ -93,11 +93,16 @@ def require_resolvent(operator: Any, constant: str | None) -> Missing | None:
         return Missing(
             f"{label} contains a linear map, so that its resolvent is not closed-form"
             + ("" if operator.has_forward else ", and it has no forward value"),
-            "use ChambollePock or ForwardBackwardForward, which split off the map",
+            "use ChambollePock, ForwardBackwardForward or ProjectiveSplitting, which split off the map",
         )
     if not operator.has_resolvent and not operator.has_forward:
         return Missing(
             f"{label} has neither a forward value nor a resolvent", "give one of them, for example Custom(forward=...)"
+        )
+    if operator.has_forward and not operator.constants.monotone:
+        return Missing(
+            f"{label} is not known to be monotone",
+            "declare constants=Constants(strong_monotonicity=0.0) if it is, or ask for the operator's own class",
         )
     if not operator.has_resolvent and constant is None:
         return Missing(f"{label} has no closed-form resolvent", "use a method that takes it by its forward value")
@@ -261,7 +266,10 @@ def two_resolvents(problem: Inclusion) -> TwoResolvents | Missing:
     if len(operators) == 1:
         return Missing("the problem has a single term", "use ProximalPoint, or write the problem as a sum of two terms")
     if len(operators) > 2:
-        return Missing(f"the problem has {len(operators)} terms, two are allowed", "use DavisYin or ChambollePock")
+        return Missing(
+            f"the problem has {len(operators)} terms, two are allowed",
+            "use MalitskyTam, ParallelDouglasRachford, or DavisYin where one is smooth",
+        )
     A, B = operators
     return TwoResolvents(B, A) if A.has_forward and not B.has_forward else TwoResolvents(A, B)
 

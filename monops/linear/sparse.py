@@ -41,7 +41,7 @@ class SparseMatrix(LinearMap):
     """
 
     matrix: Any
-    _factor: dict[float, Any] = field(default_factory=dict, repr=False)
+    _factor: dict[float, Any] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
         matrix = scipy.sparse.csr_array(self.matrix)

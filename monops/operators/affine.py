@@ -52,7 +52,7 @@ class Affine(Operator):
 
     M: Array
     q: Array | None = None
-    _inverses: dict[float, Array] = field(default_factory=dict, repr=False)
+    _inverses: dict[float, Array] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
         arrays.check_floating("Affine.M", self.M)

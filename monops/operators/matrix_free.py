@@ -104,7 +104,7 @@ class MatrixFreeAffine(Operator):
     map: Any
     q: Array | None = None
     strong_monotonicity: float | None = None
-    _factor: dict[float, Any] = field(default_factory=dict, repr=False)
+    _factor: dict[float, Any] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "map", as_linear_map(self.map))

@@ -18,7 +18,6 @@ from monops.algorithms.monotone_lipschitz import (
     bind,
     first_step,
     hypotheses,
-    row_resolvent,
     start,
     total_monotonicity,
 )
@@ -120,7 +119,7 @@ class ForwardBackwardForwardLineSearch(Algorithm):
         hopeless = ~xp.isfinite(size + force)  # no step repairs a row that has become infinite: the driver says so
         step = adaptive.shared(arrays.clip(GROWTH * state.step, None, LARGEST * terms.step_size), terms.A)
         for trial in range(TRIALS):
-            y = row_resolvent(terms.A, x - arrays.scale_rows(step, Bx), step)
+            y = adaptive.resolvent(terms.A, x - arrays.scale_rows(step, Bx), step)
             change = terms.B.forward(y) - Bx
             # at a solution both sides are rounding errors, which must not shrink the step
             bound = self.theta * arrays.norm(y - x, batch_ndim) + rounding * (size + step * force)

@@ -18,7 +18,6 @@ from monops.algorithms.monotone_lipschitz import (
     bind,
     first_step,
     hypotheses,
-    row_resolvent,
     start,
     total_monotonicity,
 )
@@ -114,7 +113,7 @@ class GoldenRatio(Algorithm):
         step = adaptive.initial(terms.step_size, x, terms.batch_ndim)
         xp = arrays.namespace(step)
         for _ in range(TRIALS):
-            new = row_resolvent(terms.A, x - arrays.scale_rows(step, Bx), step)
+            new = adaptive.resolvent(terms.A, x - arrays.scale_rows(step, Bx), step)
             B_new = terms.B.forward(new)
             change, moved = (arrays.norm(p - q, terms.batch_ndim) for p, q in ((B_new, Bx), (new, x)))
             short = step * change <= 0.5 * moved
@@ -132,7 +131,7 @@ class GoldenRatio(Algorithm):
         longest = arrays.clip((1.0 / phi + 1.0 / phi**2) * before, None, LARGEST * terms.step_size)
         step = adaptive.shared(xp.minimum(longest, local), terms.A)
         average = ((phi - 1.0) * x + average) / phi
-        new = row_resolvent(terms.A, average - arrays.scale_rows(step, Bx), step)
+        new = adaptive.resolvent(terms.A, average - arrays.scale_rows(step, Bx), step)
         return State(new, terms.B.forward(new), average, step, x, Bx, phi * step / before)
 
     def solution(self, terms: Terms, state: State) -> Solution:

@@ -14,7 +14,7 @@ from monops.functions.arguments import check_prox
 from monops.functions.feasibility import nonzero, row_axes, row_norm
 from monops.functions.function import Function, Zero
 from monops.functions.norms.norm_powers import CubedL2 as CubedL2  # importable from here, too
-from monops.functions.norms.shrinkage import Shrinkage, row_size
+from monops.functions.norms.shrinkage import Shrinkage, complex_shrinkage, row_size
 from monops.functions.sample import Sample
 from monops.functions.separable import Separable, shape_of
 from monops.functions.sets.balls import L1Ball, L2Ball, LInfBall
@@ -38,7 +38,7 @@ class L1Norm(Separable):
     -----
     prox: sign(x_i) max(|x_i| - step weight_i, 0), soft-thresholding; also for complex x. **Domain** everything.
     **Constants** mu = 0, not smooth; f is |weight|_2-Lipschitz. **Cost** one pass. **Derivative** of the prox: 1 where
-    |x_i| > step weight_i, else 0 (0 at the kink).
+    |x_i| > step weight_i, else 0 (0 at the kink); for complex x it also turns: 1 - step weight_i/|x_i| across x_i.
 
     References
     ----------
@@ -77,6 +77,9 @@ class L1Norm(Separable):
     def entry_prox_derivative(self, x: Array, p: Array, step: Any) -> Array:
         xp = arrays.namespace(x)
         return xp.astype(xp.abs(x) > step * self.weight, x.dtype)
+
+    def prox_derivative(self, x: Array, step: float = 1.0) -> LinearMap:
+        return complex_shrinkage(x, step * self.weight, 1.0) or super().prox_derivative(x, step)
 
     def entry_parameter_slopes(self, p: Array) -> dict[str, Array]:
         return {"weight": arrays.namespace(p).sign(p)}

@@ -8,7 +8,7 @@ from typing import Any
 from monops import arrays
 from monops.arrays import Array
 from monops.functions.feasibility import nonzero, row_norm
-from monops.linear import DiagonalPlusRankOne
+from monops.linear import DiagonalPlusRankOne, LinearMap, SelfAdjointMap
 
 
 class Shrinkage:
@@ -43,3 +43,24 @@ def row_size(x: Array, batch_ndim: int) -> Array:
     """|x| of each row, its axes kept."""
     size = row_norm(x, batch_ndim)
     return arrays.namespace(size).reshape(size, (*size.shape, *(1,) * (x.ndim - batch_ndim)))
+
+
+def complex_shrinkage(x: Array, threshold: Any, divisor: Any) -> LinearMap | None:
+    """Derivative of soft-thresholding, divided by ``divisor``, at a complex x; None at a real one.
+
+    h -> h - (threshold/|x|)(h - u Re(conj(u) h)) with u = x/|x| where |x| > threshold, else 0: linear over the reals.
+    """
+    xp = arrays.namespace(x)
+    if not xp.isdtype(x.dtype, "complex floating"):
+        return None
+    size = xp.abs(x)
+    kept = size > threshold
+    safe = xp.where(kept, size, xp.ones_like(size))
+    unit, across = x / safe, 1.0 - threshold / safe
+
+    def apply(h: Array) -> Array:
+        along = unit * xp.real(xp.conj(unit) * h)
+        moved = (along + across * (h - along)) / divisor
+        return xp.where(kept, moved, xp.zeros_like(moved))
+
+    return SelfAdjointMap(apply, tuple(int(n) for n in x.shape))

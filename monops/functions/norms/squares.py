@@ -12,11 +12,13 @@ from monops.arrays import Array
 from monops.constants import Constants, Known
 from monops.errors import DataError
 from monops.functions.function import Function
+from monops.functions.norms.shrinkage import complex_shrinkage
 from monops.functions.sample import Sample
 from monops.functions.separable import Separable
 from monops.functions.sets.balls import LInfBall
 from monops.functions.sets.sets import Box, Point
 from monops.functions.weights import check_weight, extremes, weighted
+from monops.linear import LinearMap
 
 __all__ = ["ElasticNet", "Linear", "SquaredL2"]
 
@@ -154,6 +156,9 @@ class ElasticNet(Separable):
     def entry_prox_derivative(self, x: Array, p: Array, step: Any) -> Array:
         xp = arrays.namespace(x)
         return xp.astype(xp.abs(x) > step * self.l1, x.dtype) / (1.0 + step * self.l2)
+
+    def prox_derivative(self, x: Array, step: float = 1.0) -> LinearMap:
+        return complex_shrinkage(x, step * self.l1, 1.0 + step * self.l2) or super().prox_derivative(x, step)
 
     def entry_parameter_slopes(self, p: Array) -> dict[str, Array]:
         return {"l1": arrays.namespace(p).sign(p), "l2": p}
