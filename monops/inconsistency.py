@@ -15,8 +15,8 @@ from monops import arrays
 from monops.arrays import Array, Blocks
 from monops.duality import function_of, support
 from monops.errors import MonopsError
-from monops.functions import Function
-from monops.problem import Inclusion
+from monops.functions import AffineSet, Function
+from monops.problem import Inclusion, Term
 
 STEADY = 0.02  # relative change of the mean step over a doubling of the iterations; a power law changes it by half or more
 FAR = 1e3  # a certificate must exclude every x this many times as far from 0 as the iterate
@@ -51,7 +51,7 @@ class Inconsistency:
         if self.kind == "infeasible":
             return f"no point lies in all domains (separating vector with value {self.value:.3g}, |x| < {self.radius:.3g})"
         if self.kind == "unbounded":
-            return f"the objective falls for ever along a direction (by {-self.value:.3g} a unit)"
+            return f"from any feasible point the objective falls for ever along a direction (by {-self.value:.3g} a unit)"
         return f"the iterates drift for ever by a vector of norm {self.value:.3g} a step"
 
 
@@ -92,7 +92,7 @@ def explain_drift(problem: Inclusion, x: Array, drift: Drift) -> Inconsistency:
             found = None if dual is None else _infeasible(problem, functions, x, dual, displacement)  # type: ignore[arg-type]
             if found is not None and found.radius > FAR * scale:
                 return found
-        found = _unbounded(problem, functions, change, displacement)  # type: ignore[arg-type]
+        found = _unbounded(problem, functions, x, change, displacement)  # type: ignore[arg-type]
         if found is not None:
             return found
     size = float(arrays.norm(displacement))
@@ -102,36 +102,33 @@ def explain_drift(problem: Inclusion, x: Array, drift: Drift) -> Inconsistency:
 def _infeasible(
     problem: Inclusion, functions: list[Function], x: Array, dual: Array, displacement: Array
 ) -> Inconsistency | None:
-    """Duals y_i with sum K_i* y_i = 0 and negative support: given for all terms but one without a map, which closes the sum."""
-    mapped = [index for index, term in enumerate(problem.terms) if term.map is not None]
-    free = [index for index, term in enumerate(problem.terms) if term.map is None]
-    given = mapped if mapped else free[:1] if len(free) == 2 else []
-    parts = dual if isinstance(dual, Blocks) and len(given) > 1 else (dual,)
-    if not given or len(parts) != len(given):
-        return None
+    """Dual points y_i with sum K_i* y_i = 0 and a negative sum of support functions, made of the method's dual step.
+
+    With sum of supports -s and |sum K_i* y_i| = r every x with |x| < s/r is excluded: <y_i, K_i x> <= support_i, summed.
+    """
     size = float(arrays.norm(dual))
-    if size == 0:
+    given = _assigned(problem, dual)
+    if given is None or size == 0:
         return None
     try:
-        duals = {index: part / size for index, part in zip(given, parts, strict=True)}
-        total = None
-        for index, y in duals.items():
-            linear_map = problem.terms[index].map
-            part = y if linear_map is None else linear_map.adjoint(y)
-            total = part if total is None else total + part
-        closing = [index for index in free if index not in duals]
-        rest = float(arrays.norm(total))
         with np.errstate(all="ignore"):
-            if closing:
-                bounded = [index for index in closing if not _is_everything(functions[index])]
-                if len(bounded) == 1:
-                    duals[bounded[0]], rest = -total, 0.0  # type: ignore[operator]
-                elif bounded:
+            duals, value, rest = {}, 0.0, 0.0
+            total = 0.0 * x
+            for index, y in given.items():
+                duals[index] = y / size
+                total = total + _pulled_back(problem.terms[index], duals[index])
+            open_terms = [index for index in range(len(functions)) if index not in duals]
+            bounded = [index for index in open_terms if not _is_everything(functions[index])]
+            if len(bounded) > 1 or any(problem.terms[index].map is not None for index in bounded):
+                return None
+            if bounded:
+                duals[bounded[0]], total = -total, 0.0 * x
+            for index, y in duals.items():
+                bound = _support(functions[index], y)
+                if bound is None:
                     return None
-            supports = [support(functions[index], y) for index, y in duals.items()]
-        if any(value is None for value in supports):
-            return None
-        value = sum(float(value) for value in supports if value is not None)
+                value, rest = value + bound[0], rest + bound[1]
+            rest += float(arrays.norm(total))
     except (MonopsError, ValueError, TypeError):
         return None
     if not value < 0:
@@ -141,27 +138,70 @@ def _infeasible(
     return Inconsistency("infeasible", vector, value, radius, displacement)
 
 
+def _assigned(problem: Inclusion, dual: Array) -> dict[int, Array] | None:
+    """Which terms the parts of a dual step belong to: all of them, the mapped ones, or all but the first without a map."""
+    mapped = [index for index, term in enumerate(problem.terms) if term.map is not None]
+    free = [index for index, term in enumerate(problem.terms) if term.map is None]
+    if not mapped and isinstance(dual, Blocks) and len(dual) == len(problem.terms) and _parts_of_one_shape(dual):
+        mean = sum(dual[1:], dual[0]) / float(len(dual))
+        return {index: part - mean for index, part in enumerate(dual)}
+    for owners in (mapped, [*mapped, *free[1:]], free[:1] if len(free) == 2 and not mapped else []):
+        parts = dual if isinstance(dual, Blocks) and len(owners) > 1 else (dual,)
+        if owners and len(parts) == len(owners):
+            return dict(zip(owners, parts, strict=True))
+    return None
+
+
+def _parts_of_one_shape(dual: Blocks) -> bool:
+    return all(not isinstance(part, tuple) and part.shape == dual[0].shape for part in dual)
+
+
+def _pulled_back(term: Term, y: Array) -> Array:
+    return y if term.map is None else term.map.adjoint(y)
+
+
+def _support(f: Function, y: Array) -> tuple[float, float] | None:
+    """(s, r) with <y, x> <= s + r |x| for every x of the domain of f; None where the support function is unknown."""
+    if _is_everything(f):
+        return 0.0, float(arrays.norm(y))
+    if isinstance(f.domain, AffineSet):
+        foot = f.domain.prox(0.0 * y)
+        along = f.domain.prox(y) - foot  # the part of y along the set, on which no bound exists
+        return float(arrays.inner(y - along, foot)), float(arrays.norm(along))
+    value = support(f, y)
+    return None if value is None else (float(value), 0.0)
+
+
 def _is_everything(f: Function) -> bool:
     domain = f.domain
-    return domain is not None and not domain.is_indicator
+    if domain is None:
+        return False
+    interval = getattr(domain, "interval", None)
+    return not domain.is_indicator or (interval is not None and interval == (-np.inf, np.inf))
 
 
-def _unbounded(problem: Inclusion, functions: list[Function], change: Array, displacement: Array) -> Inconsistency | None:
-    """A direction d with a negative sum of recession functions, f^inf = support of dom f* (Rockafellar 1970, Thm 13.3)."""
+def _unbounded(
+    problem: Inclusion, functions: list[Function], x: Array, change: Array, displacement: Array
+) -> Inconsistency | None:
+    """A direction d along which every set stays and the rest falls: f^inf(d) = support of dom f* (Rockafellar 1970, 13.3)."""
     size = float(arrays.norm(change))
     if size == 0:
         return None
-    direction, total = change / size, 0.0
+    direction, total, leaving = change / size, 0.0, 0.0
     try:
         with np.errstate(all="ignore"):
             for term, f in zip(problem.terms, functions, strict=True):
                 d = direction if term.map is None else term.map.apply(direction)
+                if f.is_indicator:  # P(td)/t tends to the projection of d on the recession cone
+                    far = 1e8 * (1.0 + float(arrays.norm(x)))
+                    leaving += float(arrays.norm(d - f.prox(far * d) / far))
+                    continue
                 value = support(f.conjugate(), d)
                 if value is None:
                     return None
                 total += float(value)
     except (MonopsError, ValueError, TypeError):
         return None
-    if not total < 0:
+    if not (total < 0 and leaving <= min(1e-5, -1e-3 * total)):
         return None
     return Inconsistency("unbounded", direction, total, np.inf, displacement)

@@ -10,9 +10,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from monops import arrays, checkpoint, checks, duality
-from monops.algorithms import Algorithm, assess
+from monops.algorithms import Algorithm
+from monops.algorithms.primal_dual import ChambollePock
+from monops.algorithms.resolvents import DouglasRachford, ParallelDouglasRachford
 from monops.arrays import Array
 from monops.duality import function_of
+from monops.errors import DataError, NotApplicableError
 from monops.inconsistency import Drift, Inconsistency, explain_drift
 from monops.problem import Inclusion
 from monops.result import Check, Status, host_rows
@@ -165,15 +168,20 @@ def look_for_inconsistency(run: Run) -> Inconsistency | None:
     """
     if run.monitor.batch or any(function_of(term) is None for term in run.problem.terms):
         return None
-    for entry in assess(run.problem):
-        method = entry.algorithm
-        if entry.terms is not None and method.is_map and method.averagedness(entry.terms) is not None:
-            limit = TimeLimit(max(1.0, 0.5 * run.seconds))
-            probe = Run(run.problem, method, entry.terms, run.x0, limit, PROBE, PROBE // 128, False)
-            probe.state = method.init(entry.terms, run.x0)
-            probe.iterate(None, lambda iteration, residual: None)
-            found = probe.inconsistency
-            return None if found is None or found.kind == "drift" else found
+    for method in (DouglasRachford(), ParallelDouglasRachford(), ChambollePock()):
+        try:
+            terms = method.match(run.problem)
+        except NotApplicableError:
+            continue
+        probe = Run(run.problem, method, terms, run.x0, TimeLimit(max(1.0, 0.5 * run.seconds)), PROBE, PROBE // 128, False)
+        try:
+            probe.state = method.init(terms, run.x0)
+        except DataError:  # a start in the blocks of another method
+            continue
+        probe.iterate(None, lambda iteration, residual: None)
+        found = probe.inconsistency
+        if found is not None and found.kind != "drift":
+            return found
     return None
 
 

@@ -174,7 +174,7 @@ def test_disjoint_sets_give_the_gap_vector_and_a_separating_one() -> None:
 
 def test_an_unbounded_objective_is_certified_by_a_direction() -> None:
     slope = monops.Zero().tilt(np.array([1.0, -1.0]))
-    with pytest.warns(NotConvergedWarning, match="falls for ever along a direction"):
+    with pytest.warns(NotConvergedWarning, match="the objective falls for ever along a direction"):
         result = monops.solve(slope + monops.NonNegative(), monops.DouglasRachford(), x0=np.ones(2))
     assert result.status is monops.Status.INCONSISTENT
     assert result.inconsistency is not None

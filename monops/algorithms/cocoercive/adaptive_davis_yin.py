@@ -113,6 +113,8 @@ class AdaptiveDavisYin(Algorithm):
         h = roles.smooth
         if not h.has_value:
             self.refuse(Missing("the smooth term has no value, which the line search needs", "use AdaptiveProximalGradient"))
+        if h.constants.lipschitz == 0:
+            self.refuse(Missing("the smooth term is affine, which gives the line search nothing to measure", "use DavisYin"))
         f, g, *_ = (*roles.resolvents, zero(problem), zero(problem))
         proven = guarantee(f.constants, g.constants, h.constants, reciprocal_lipschitz(h))
         if isinstance(proven, Missing):

@@ -231,11 +231,10 @@ class L2Ball(Function):
         return offset / nonzero(kept), self._ratio(kept), kept >= self.radius
 
     def conjugate(self) -> Function:
-        if self.center is not None:
-            return super().conjugate()
         from monops.functions.norms.norms import L2Norm  # norms are built on sets: imported where it is made
 
-        return L2Norm(self.radius, batch_ndim=self.batch_ndim)
+        norm = L2Norm(self.radius, batch_ndim=self.batch_ndim)
+        return norm if self.center is None else norm.tilt(self.center)
 
     def value_formula(self, x: str) -> str:
         return f"i(|{x}{'' if self.center is None else ' - a'}|_2 <= {as_text(self.radius)})"
