@@ -95,7 +95,7 @@ def test_adaptive_steps_keep_their_product_and_their_changes_have_a_finite_sum()
     changes = [max(a, b) / min(a, b) - 1 for a, b in itertools.pairwise(steps) if a != b]
     assert len(changes) > 10
     for number, change in enumerate(changes):  # 1/(1 - a) with a = 0.5 0.95^number
-        assert abs(change - (1 / (1 - 0.5 * 0.95**number) - 1)) < 1e-9
+        assert abs(change - (1 / (1 - 0.5 * 0.8**number) - 1)) < 1e-9
 
 
 def test_the_balance_does_not_depend_on_units() -> None:

@@ -84,9 +84,9 @@ class AdaptiveChambollePock(Algorithm):
     adaptivity : float
         a of the first change, in (0, 1), default 0.5.
     decay : float
-        What a change multiplies a by, in (0, 1), default 0.95: the changes then have a finite sum, as the theorem requires.
+        What a change multiplies a by, in (0, 1), default 0.8: the changes then have a finite sum, as the theorem requires.
     imbalance : float
-        Steps change where one residual is this many times the other, at least 1, default 1.5.
+        Steps change where one residual is this many times the other, at least 1, default 2.
 
     Notes
     -----
@@ -112,8 +112,8 @@ class AdaptiveChambollePock(Algorithm):
 
     step_size: float | None = None
     adaptivity: float = 0.5
-    decay: float = 0.95
-    imbalance: float = 1.5
+    decay: float = 0.8
+    imbalance: float = 2.0
     cost: ClassVar[str] = "1 Kx, 1 K*y, 1 resolvent of A, 1 of B"
     evaluations: ClassVar[float] = 2.1
     typical_iterations: ClassVar[float] = 4000
