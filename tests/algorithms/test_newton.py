@@ -210,11 +210,11 @@ def test_working_sets_need_no_norm_of_the_matrix(monkeypatch: pytest.MonkeyPatch
         raise AssertionError("the norm of A was computed")
 
     monkeypatch.setattr(monops.Matrix, "norm", property(refuse))
-    A, b = wide()
+    A, b = wide(0, 150, 600)
     problem = as_inclusion(monops.LeastSquares(A, b) + monops.L1Norm(20.0))
     method = monops.WorkingSetNewton()
     terms = method.match(problem)
-    state = method.init(terms, np.zeros(300))
+    state = method.init(terms, np.zeros(600))
     for _ in range(6):
         state = method.step(terms, state)
     assert float(np.linalg.norm(method.certificate(terms, state))) <= 1e-9

@@ -15,6 +15,7 @@ from typing import Any, ClassVar, NamedTuple, final
 
 from monops import arrays
 from monops.algorithms.algorithm import Algorithm, Solution
+from monops.algorithms.free_constants import free_constants
 from monops.algorithms.roles import zero
 from monops.arrays import Array, Blocks
 from monops.constants import Constants
@@ -167,7 +168,7 @@ class PANOC(Algorithm):
         proven = guarantee()
         step = proven.resolve(self.step_size, self.name)
         g = rest[0].summand if rest else zero(problem)
-        return Terms(Smooth(smooth), g, self.step_size, self.memory, step, proven, Constants(cyclic=True), ())
+        return Terms(Smooth(smooth), g, self.step_size, self.memory, step, proven, free_constants(problem), ())
 
     def init(self, terms: Terms, x0: Array) -> State:
         first = arrays.leaves(x0)[0]

@@ -23,6 +23,7 @@ import numpy as np
 from monops import arrays
 from monops.algorithms.affine_forward import AffineForward, is_affine, unusable_function
 from monops.algorithms.algorithm import Algorithm, Solution
+from monops.algorithms.free_constants import free_constants
 from monops.algorithms.newton_systems import complementarity_newton, derivative_system, masked_systems, padded_systems
 from monops.algorithms.piecewise_newton import Model, Point, around, curvature
 from monops.arrays import Array
@@ -169,7 +170,7 @@ class SemismoothNewton(Algorithm):
         apart = problem.batch_ndim == 1 and all(data.ndim <= 1 for _, data in g.named_arrays())
         several = F.symmetric and (problem.batch_ndim > 0 or not isinstance(g, Separable))
         trials = len(LENGTHS) if several else 1
-        return Terms(F, g, self.step_size, trials, apart, problem.batch_ndim, step, proven, Constants(cyclic=F.symmetric), ())
+        return Terms(F, g, self.step_size, trials, apart, problem.batch_ndim, step, proven, free_constants(problem), ())
 
     def init(self, terms: Terms, x0: Array) -> State:
         xp = arrays.namespace(x0)

@@ -20,6 +20,7 @@ import scipy.sparse
 
 from monops import arrays
 from monops.algorithms.algorithm import Algorithm, Solution
+from monops.algorithms.free_constants import free_constants
 from monops.algorithms.piecewise_newton import SUFFICIENT
 from monops.algorithms.working_set_penalties import Entries, Groups, penalty_of
 from monops.algorithms.working_sets import columns_of, put, take, transposed, weighted_gram
@@ -162,7 +163,7 @@ class WorkingSetNewton(Algorithm):
             self.refuse(penalty)
         proven = guarantee()
         step = proven.resolve(self.step_size, self.name)
-        return Terms(smooth[0][0], smooth[0][1], penalty, step, proven, Constants(cyclic=True), ())
+        return Terms(smooth[0][0], smooth[0][1], penalty, step, proven, free_constants(problem), ())
 
     def init(self, terms: Terms, x0: Array) -> State:
         x = terms.penalty.into_domain(x0)
