@@ -331,7 +331,7 @@ def table(rows: list[dict[str, Any]], names: list[str], limit: float) -> None:
     """How many each solver solves, what it claims wrongly, and its times."""
     count = len({row["problem"] for row in rows})
     print(f"\n{count} problems, {limit:g} s each; mean: shifted geometric ({SHIFT:g} s), failures count as the limit")
-    print(f"{'solver':<10} {'1e-3':>5} {'1e-6':>5} {'wrong claims':>13} {'mean s':>8} {'ratio to monops':>16}")
+    print(f"{'solver':<10} {'1e-3':>5} {'1e-6':>5} {'wrong claims':>13} {'mean s':>8} {'ratio to ' + names[0]:>16}")
     means = {}
     for name in names:
         mine = [row for row in rows if row["solver"] == name]
