@@ -51,7 +51,7 @@ def guarantee() -> Guarantee:
         interval=(0, math.inf),
         best_step=FIRST_PENALTY,
         formula="0 < step_size",
-        rate="linear, the faster the larger the penalties (Luque 1984)",
+        rate="linear (Luque 1984)",
         source="Rockafellar (1976) Thm 1; subproblems: Hermans-Themelis-Patrinos (2022)",
     )
 
@@ -130,7 +130,7 @@ class AugmentedLagrangianNewton(Algorithm):
     """
 
     step_size: float | None = None
-    cost: ClassVar[str] = "1 sparse factorisation of [P + I/proximal, A'; A, -I/penalty]"
+    cost: ClassVar[str] = "1 sparse factorisation"
     evaluations: ClassVar[float] = 30.0
     typical_iterations: ClassVar[float] = 100
     is_map: ClassVar[bool] = False
@@ -207,6 +207,9 @@ class AugmentedLagrangianNewton(Algorithm):
         current = state.current
         primal, dual = certificate(terms.program, current.x, current.y, current.s)
         return Blocks((arrays.from_numpy(primal, state.like), dual_array(terms.program, dual, state.like)))
+
+    def governing(self, terms: Terms, state: State) -> Array:
+        return arrays.from_numpy(state.current.x, state.like)
 
     def inconsistency(self, terms: Terms, state: State) -> Inconsistency | None:
         """A certificate that there is no solution, from the direction in which the multipliers or the points run away."""

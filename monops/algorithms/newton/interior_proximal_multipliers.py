@@ -51,7 +51,7 @@ def guarantee() -> Guarantee:
         interval=(0, math.inf),
         best_step=1e12,
         formula="0 < step_size",
-        rate="polynomial in the number of variables for short steps; superlinear at the end",
+        rate="polynomial for short steps",
         source="Pougkakiotis-Gondzio (2021); proximal method of multipliers: Rockafellar (1976) Thm 1",
     )
 
@@ -156,7 +156,7 @@ class InteriorProximalMultipliers(Algorithm):
 
     step_size: float | None = None
     dual_step_size: float = 1e9
-    cost: ClassVar[str] = "1 or 2 sparse factorisations of [P + I/step, A'; A, -D]"
+    cost: ClassVar[str] = "1 or 2 sparse factorisations"
     evaluations: ClassVar[float] = 60.0
     typical_iterations: ClassVar[float] = 25
     is_map: ClassVar[bool] = False
@@ -215,6 +215,9 @@ class InteriorProximalMultipliers(Algorithm):
         best = state.best
         primal, dual = certificate(terms.program, best.x, best.y, best.s)
         return Blocks((arrays.from_numpy(primal, state.like), dual_array(terms.program, dual, state.like)))
+
+    def governing(self, terms: Terms, state: State) -> Array:
+        return arrays.from_numpy(terms.scaling.columns * state.interior.x, state.like)
 
     def inconsistency(self, terms: Terms, state: State) -> Inconsistency | None:
         """A certificate that there is no solution, from the direction in which the iterates run away."""
