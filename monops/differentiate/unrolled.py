@@ -1,0 +1,52 @@
+"""The unrolled derivative: a recorded loop of steps."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from monops import arrays, autodiff, checks
+from monops.algorithms import Algorithm
+from monops.arrays import Array
+from monops.differentiate.adjoint import without_record
+from monops.differentiate.recorded import lend_numbers, rebuilt, recorded_terms
+from monops.problem import Inclusion
+from monops.result import Result, Status, host_rows
+from monops.solve import choose, solve
+
+
+def unrolled(
+    still: Inclusion, live: Inclusion, algorithm: Algorithm | None, x0: Array | None, tol: float, steps: int
+) -> Result:
+    """A recorded loop of so many steps."""
+    start = checks.starting_point(still, None if x0 is None else autodiff.detach(x0))
+    with without_record():
+        method, terms, _ = choose(still, algorithm)
+        begun = solve(still, method, x0=start, tol=tol, max_iter=0, batch_ndim=still.batch_ndim, on_failure="ignore")
+    lend_numbers(still, live)
+    recorded = recorded_terms(method, live, terms)
+    state = method.init(recorded, start if x0 is None else x0)
+    for _ in range(steps):
+        state = method.step(recorded, state)
+    x, dual = method.solution(recorded, state)
+    with without_record():
+        plain = rebuilt(state, autodiff.detach)
+        certificate = method.certificate(terms, plain)
+        residual = host_rows(arrays.norm(certificate, still.batch_ndim))
+    rows = tuple(Status.CONVERGED if row <= tol else Status.ITERATION_LIMIT for row in np.atleast_1d(residual).ravel())
+    status = max(rows, key=list(Status).index)
+    return dataclasses.replace(
+        begun,
+        x=x,
+        dual=dual,
+        status=status,
+        row_status=rows if still.batch_ndim else (),
+        residual=residual,
+        error_bound=None,
+        iterations=steps if not still.batch_ndim else np.full(np.shape(residual), steps),
+        message=f"{steps} recorded steps; the residual is {float(np.max(residual)):.3g}",
+        state=plain,
+        certificate=certificate,
+        choice=begun.choice if algorithm is not None else "the method with the least predicted effort",
+    )
