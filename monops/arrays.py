@@ -388,8 +388,8 @@ def check_no_gradient(named: Iterable[tuple[str, Array]]) -> None:
     for name, point in named:
         if any(getattr(leaf, "requires_grad", False) for leaf in leaves(point)):
             raise BackendError(
-                f"{name} requires gradients, but solve records none: pass {name}.detach(), or use monops_nn, whose layers "
-                "have the exact implicit gradient"
+                f"{name} requires gradients, but solve records none: call monops.differentiate.differentiable_solve for the "
+                f"derivative of the solution, or pass {name}.detach(); monops_nn has layers with the exact implicit gradient"
             )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -10,9 +11,12 @@ import numpy as np
 
 from monops import arrays
 from monops.arrays import Array, Blocks
+from monops.constants import Constants
 from monops.errors import ConstantError, DataError, MonopsError, ShapeError
+from monops.linear import LinearMap
 from monops.problem import Inclusion, Summand, Term
 
+DECLARED = ("known_norm", "strong_monotonicity", "lipschitz")  # fields that hold a constant that the user gave
 SMALL = 1 << 20  # data arrays up to this size are scanned for NaN before solving, larger ones only when a solve fails
 
 
@@ -94,11 +98,32 @@ def check_no_nan(name: str, array: Array) -> None:
 def check_declared_constants(problem: Inclusion, x0: Array) -> None:
     """Raise ConstantError when a few points show that a constant that the user *gave* is false."""
     for term in problem.terms:
+        if not may_be_given(term.summand):
+            continue
         given = any(why.startswith("given") for why in term.summand.constants.reasons.values())
         if given and (term.map is None or term.map.input_shape is not None):
             found = false_constant(term, x0)
             if found is not None:
                 raise ConstantError(f"{found} ({term.summand.formula('x')}): correct the declared constants")
+
+
+def may_be_given(item: Any) -> bool:
+    """Whether somebody may have declared a constant of the summand or map: seen without computing any."""
+    if not type(item).__module__.startswith("monops."):
+        return isinstance(item, (Summand, LinearMap))
+    if isinstance(item, Constants):
+        return True
+    if isinstance(item, tuple):
+        return any(may_be_given(part) for part in item)
+    if not dataclasses.is_dataclass(item):
+        return False
+    for entry in dataclasses.fields(item):
+        value = getattr(item, entry.name)
+        if (entry.name in DECLARED and value is not None) or (
+            isinstance(value, (Summand, LinearMap, Constants, tuple)) and may_be_given(value)
+        ):
+            return True
+    return False
 
 
 class Pair(NamedTuple):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -58,6 +59,7 @@ class Run:
         self.mark, self.saved = "", 0.0
         self.file: Path | None = None
         self.stopped = False
+        self.floor: float | None = None
         self.inconsistency: Inconsistency | None = None
         self.all_terms = terms
 
@@ -65,7 +67,7 @@ class Run:
         """Chunks of steps, each followed by one check, until every row has ended."""
         monitor, begin = self.monitor, time.perf_counter()
         drift = Drift(self.check_every) if self.algorithm.is_map and not monitor.batch else None
-        floor, previous = 0.0, self.algorithm.solution(self.terms, self.state).x
+        previous = self.algorithm.solution(self.terms, self.state).x
         frozen = self._freeze() if not monitor.running.all() else None
         while self.iteration < self.max_iter and monitor.running.any():
             last = self.state
@@ -75,9 +77,7 @@ class Run:
                 residual = arrays.norm(self.certificate, len(monitor.batch))
                 point = self.algorithm.solution(self.terms, self.state)
                 check = self._check(residual, point, previous, begin)
-            if monitor.checks & (monitor.checks - 1) == 0:  # at checks 1, 2, 3, 5, 9, ...
-                floor = checks.rounding_floor(self.problem, point.x)
-            ended, bad = monitor.update(check, self.rows.at, floor)
+            ended, bad = monitor.update(check, self.rows.at, functools.partial(self._floor, point.x))
             if bad:
                 broken = monitor.code[self.rows.at] == STATUSES.index(Status.NON_FINITE)
                 rows = arrays.from_numpy(broken, residual, bool)
@@ -102,6 +102,13 @@ class Run:
             self.state, self.terms = self.rows.whole(self.state), self.all_terms
             self.certificate = self.algorithm.certificate(self.terms, self.state)
         self.seconds = time.perf_counter() - begin
+
+    def _floor(self, x: Array) -> float:
+        """The residual that rounding leaves; looked at anew at checks 1, 2, 4, 8, ..., for it reads x."""
+        count = self.monitor.checks
+        if self.floor is None or count & (count - 1) == 0:
+            self.floor = checks.rounding_floor(self.problem, x)
+        return self.floor
 
     def _freeze(self) -> Frozen:
         ended = ~self.monitor.running[self.rows.at]
@@ -168,7 +175,8 @@ def look_for_inconsistency(run: Run) -> Inconsistency | None:
     """
     if run.monitor.batch or any(function_of(term) is None for term in run.problem.terms):
         return None
-    for method in (DouglasRachford(), ParallelDouglasRachford(), ChambollePock()):
+    methods: tuple[Algorithm, ...] = (DouglasRachford(), ParallelDouglasRachford(), ChambollePock())
+    for method in methods:
         try:
             terms = method.match(run.problem)
         except NotApplicableError:

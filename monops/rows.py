@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -41,10 +42,10 @@ class Monitor:
         """Which rows have not ended."""
         return self.code == RUNNING
 
-    def update(self, check: Check, at: Any, floor: float) -> tuple[bool, bool]:
+    def update(self, check: Check, at: Any, floor: Callable[[], float]) -> tuple[bool, bool]:
         """Take in one check of the rows ``at``; whether a row has just ended, and whether one has just become non-finite.
 
-        ``floor`` is the residual that rounding alone leaves: rows within 100 times of it that make no progress have stalled.
+        ``floor`` gives the residual that rounding alone leaves: rows within 100 times of it that make no progress have stalled.
         """
         residual = np.asarray(check.residual, dtype=np.float64)
         running, smallest, first = self.running[at], self.smallest[at], self.first[at]
@@ -56,7 +57,8 @@ class Monitor:
         waiting = residual == self.residual[at]
         if np.any(waiting):  # a residual may stay the same on the way to a far solution: then x moves
             waiting = waiting & (np.asarray(check.change) == 0)
-        waiting = waiting | (~better & (residual <= 100 * floor))
+        if self.checks > 0 and np.any(usable & ~better):
+            waiting = waiting | (~better & (residual <= 100 * floor()))
         still = np.where(usable & waiting, self.still[at] + 1, 0)
         smallest = np.minimum(smallest, np.where(usable, residual, np.inf))
         verdict = self.rule.verdict(check)

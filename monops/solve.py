@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from monops import arrays, checkpoint, checks
-from monops.algorithms import Algorithm, assess, grouped_refusals
+from monops.algorithms import Algorithm, assess, best_method, grouped_refusals
 from monops.arrays import Array
 from monops.errors import DataError, NotApplicableError, NotConvergedError, NotConvergedWarning
 from monops.functions import Function
@@ -169,24 +169,25 @@ def choose(problem: Inclusion, algorithm: Algorithm | None) -> tuple[Algorithm, 
         if not isinstance(algorithm, Algorithm):
             raise DataError(f"algorithm must be a method such as ForwardBackward(), got {algorithm!r}")
         return algorithm, algorithm.match(problem), "given"
-    candidates = assess(problem)
-    best = candidates[0]
+    best = best_method(problem)
+    if best is None:
+        raise NotApplicableError(_why_none(problem))
+    reason = (
+        f"{best.algorithm.name}: least predicted effort ({best.effort:.2g} evaluations); explain(problem) shows all methods"
+    )
+    return best.algorithm, best.terms, reason
+
+
+def _why_none(problem: Inclusion) -> str:
     nonconvex = [term.summand for term in problem.terms if isinstance(term.summand, Function) and not term.summand.is_convex]
-    if best.terms is None and nonconvex:
+    if nonconvex:
         name = type(getattr(nonconvex[0], "function", nonconvex[0])).__name__
-        raise NotApplicableError(
+        return (
             f"{name} in {problem} is nonconvex: every method here has a theorem for convex functions only. Put a convex "
             "function in its place, or call its prox in a loop of your own"
         )
-    if best.terms is None:
-        reasons = "\n".join(f"  - {reason}" for reason in grouped_refusals(candidates))
-        raise NotApplicableError(f"no method applies to {problem}:\n{reasons}")
-    others = [entry.algorithm.name for entry in candidates[1:] if entry.terms is not None]
-    reason = f"{best.algorithm.name}: least predicted effort ({best.effort:.2g} evaluations)"
-    reason += (
-        f" of {len(others) + 1} methods that apply ({', '.join(others)} too)" if others else ", the only method that applies"
-    )
-    return best.algorithm, best.terms, reason
+    reasons = "\n".join(f"  - {reason}" for reason in grouped_refusals(assess(problem)))
+    return f"no method applies to {problem}:\n{reasons}"
 
 
 def _first_state(run: Run, warm_start: Result | None) -> Any:

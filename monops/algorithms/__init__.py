@@ -10,12 +10,15 @@ from typing import Any, NamedTuple
 from monops.algorithms import cocoercive, lipschitz, newton, primal_dual, resolvents, stochastic
 from monops.algorithms.algorithm import Algorithm, Solution
 from monops.errors import NotApplicableError
+from monops.linear import LinearMap
+from monops.linear.dense import EXACT_LIMIT
 from monops.problem import Inclusion
 
+FEW = 5  # iterations, at least, by which a method with a linear rate is expected to take
 FAMILIES = (cocoercive, lipschitz, resolvents, primal_dual, newton, stochastic)
 
 
-__all__ = ["FAMILIES", "Algorithm", "Assessment", "Solution", "assess", "grouped_refusals", "methods"]
+__all__ = ["FAMILIES", "Algorithm", "Assessment", "Solution", "assess", "best_method", "grouped_refusals", "methods"]
 
 
 @functools.cache
@@ -39,16 +42,56 @@ def assess(problem: Inclusion) -> list[Assessment]:
     The prediction is iterations times operator evaluations; iterations follow from the proven linear factor where there is
     one (for the accelerated method from 1 - sqrt(mu/L), Nesterov 2004), else from a typical count.
     """
-    found = []
-    for method in methods():
-        algorithm = method()
-        try:
-            terms = algorithm.match(problem)
-        except NotApplicableError as refusal:
-            found.append(Assessment(algorithm, None, str(refusal), math.inf))
-        else:
-            found.append(Assessment(algorithm, terms, "", _iterations(algorithm, terms) * algorithm.evaluations))
-    return sorted(found, key=lambda entry: entry.effort)
+    return sorted((_assessed(method(), problem) for method in methods()), key=lambda entry: entry.effort)
+
+
+def best_method(problem: Inclusion) -> Assessment | None:
+    """The candidate with the least predicted effort, or None.
+
+    Methods that cannot beat the best so far are not held against the problem: first come those that need no constants; for the
+    others the price of the norms that are not known yet counts too.
+    """
+    best: Assessment | None = None
+    price = _price_of_norms(problem)
+    for bound, method in _by_least_effort():
+        bound = bound + price if method.needs_constants else bound
+        if best is not None and bound >= best.effort:
+            continue
+        entry = _assessed(method(), problem)
+        if entry.terms is not None and (best is None or entry.effort < best.effort):
+            best = entry
+    return best
+
+
+def _price_of_norms(problem: Inclusion) -> float:
+    """Predicted cost, in operator evaluations, of the norms that the constants of the problem need: n/4 for an n x n Gram."""
+    price = 0.0
+    for term in problem.terms:
+        for linear_map in (term.map, getattr(term.summand, "A", None)):
+            matrix = getattr(linear_map, "matrix", None)
+            if isinstance(linear_map, LinearMap) and matrix is not None and "norm" not in vars(linear_map):
+                size = min(int(n) for n in matrix.shape)
+                price += size / 4.0 if size <= EXACT_LIMIT else 1.0
+    return price
+
+
+@functools.cache
+def _by_least_effort() -> tuple[tuple[float, type[Algorithm]], ...]:
+    """Candidates with a lower bound of their effort, that of few steps where a rate may be linear; without constants first."""
+    bounds = [
+        (method.evaluations * (FEW if method.has_linear_rate else method.typical_iterations), method)
+        for method in methods()
+        if method.is_candidate
+    ]
+    return tuple(sorted(bounds, key=lambda pair: (pair[1].needs_constants, pair[0])))
+
+
+def _assessed(algorithm: Algorithm, problem: Inclusion) -> Assessment:
+    try:
+        terms = algorithm.match(problem)
+    except NotApplicableError as refusal:
+        return Assessment(algorithm, None, str(refusal), math.inf)
+    return Assessment(algorithm, terms, "", _iterations(algorithm, terms) * algorithm.evaluations)
 
 
 def grouped_refusals(entries: Iterable[Assessment]) -> list[str]:
@@ -70,5 +113,5 @@ def _iterations(algorithm: Algorithm, terms: Any) -> float:
     if factor is None or factor >= 1.0:
         return typical
     if factor <= 0.0:
-        return 1.0
-    return min(max(1.0, math.log(1e-6) / math.log(factor)), 10 * typical)
+        return float(FEW)
+    return min(max(float(FEW), math.log(1e-6) / math.log(factor)), 10 * typical)

@@ -61,7 +61,8 @@ def differentiable_solve(
     tol : float, default 1e-8 (1e-4 in single precision)
         Of the residual of the solution: its error is one of the derivative, too.
     unrolled_iterations : int, default 100
-        For ``unrolled``; ``stop``, ``max_iter``, ``warm_start``, ``callback``, files and ``history`` have no place there.
+        For ``unrolled``; ``stop``, ``warm_start``, ``callback``, files and ``history`` have no place there, ``max_iter`` and
+        ``on_failure`` no meaning: ``Result.status`` says whether so many steps reached ``tol``.
     adjoint_tol : float, default 1e-10 (1e-5 in single precision)
         Of the residual of the adjoint equation, relative to |v|, for each row.
     adjoint_max_iter : int, default 1000
@@ -101,8 +102,9 @@ def differentiable_solve(
     which are a ``clamp``, have 1 in x). Where one entry decides, it lies between the one-sided derivatives; in general it is an
     element of a conservative Jacobian, with which gradient descent still works (Bolte, Le, Pauwels and Silveti-Falls 2021).
 
-    **Double backward** is not supported, and refused by torch in the second backward pass: the derivative is recorded as once
-    differentiable. Forward mode is refused, too: use ``unrolled``.
+    **Not supported**: second derivatives (a backward pass with ``create_graph=True`` is refused), forward mode (refused; both
+    with ``unrolled``, as far as the proxes go), ``jax.jit`` (a solve reads numbers), arrays that callables of the problem hold
+    in JAX (in torch they are seen).
 
     References
     ----------
@@ -122,7 +124,7 @@ def differentiable_solve(
     >>> weight = torch.tensor(1.0, dtype=torch.float64, requires_grad=True)
     >>> problem = monops.LeastSquares(torch.eye(2, dtype=torch.float64), b) + monops.L1Norm(weight)
     >>> differentiable_solve(problem).x.sum().backward()
-    >>> b.grad, weight.grad
+    >>> b.grad + 0.0, weight.grad
     (tensor([1., 0.], dtype=torch.float64), tensor(-1., dtype=torch.float64))
     """
     _check_settings(mode, unrolled_iterations, adjoint_tol, adjoint_max_iter)

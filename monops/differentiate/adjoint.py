@@ -115,7 +115,7 @@ def _cycle(apply: Callable[[Array], Array], r: Array, goal: Array, length: int, 
         weights.append(weight)
         r = r - arrays.scale_rows(weight, q)
         before, left = left, arrays.norm(r, batch_ndim)
-        if arrays.holds_everywhere(~(left > goal)):
+        if arrays.holds_everywhere(~(left > goal) | ~new):
             break
         direction = arrays.select_rows(left <= PROGRESS * before, _unit(r, left), q)
     count = len(directions)

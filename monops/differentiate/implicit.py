@@ -115,17 +115,17 @@ def attached(result: Result, fixed: Fixed, live: Inclusion, demanded: Demanded) 
     """The result with the derivative of its answer: z = T(z, theta) recorded once, and x = S(z, theta) once."""
     method, terms, z = fixed
     recorded = recorded_terms(method, live, terms)
-
     once = _image(method, recorded, z)
     if autodiff.tracks_gradient(once):
-        transposed = functools.cache(
-            lambda: pullback(functools.partial(_image, method, terms), z)
-        )  # made in the first backward pass
+        transposed = pullback(functools.partial(_image, method, terms), z)  # now: data may change before the backward pass
 
         def adjoint(v: Array) -> Array:
-            return _solve_adjoint(transposed(), v, demanded, live.batch_ndim, method.name)
+            return _solve_adjoint(transposed, v, demanded, live.batch_ndim, method.name)
 
         once = autodiff.attach(z, [autodiff.Source(once, _refuse_forward_mode, adjoint)])
+        for leaf in arrays.leaves(once):
+            if hasattr(leaf, "register_hook"):
+                leaf.register_hook(_refuse_double_backward)
     else:
         once = z
     x, dual = method.solution(recorded, method.step(recorded, method.at(recorded, once)))
@@ -147,6 +147,14 @@ def _solve_adjoint(back: Callable[[Array], Array], v: Array, demanded: Demanded,
 
 def _refuse_forward_mode(change: Array) -> Array:
     raise CapabilityError("implicit derivatives are recorded for backward passes only: use mode='unrolled' for forward mode")
+
+
+def _refuse_double_backward(change: Array) -> None:
+    """Raise where torch records the backward pass: a second one would take the fixed point for a constant."""
+    if sys.modules["torch"].is_grad_enabled():
+        raise CapabilityError(
+            "implicit derivatives are first derivatives: leave out create_graph=True, or use mode='unrolled' for second ones"
+        )
 
 
 def _with_answer(result: Result, x: Array, dual: Array | None) -> Result:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import numpy as np
 
 from monops import arrays, autodiff, checks
 from monops.algorithms import Algorithm
-from monops.arrays import Array
+from monops.arrays import Array, Blocks
 from monops.differentiate.adjoint import without_record
 from monops.differentiate.recorded import lend_numbers, rebuilt, recorded_terms
 from monops.problem import Inclusion
@@ -20,9 +21,11 @@ def unrolled(
     still: Inclusion, live: Inclusion, algorithm: Algorithm | None, x0: Array | None, tol: float, steps: int
 ) -> Result:
     """A recorded loop of so many steps."""
+    if isinstance(x0, tuple):
+        x0 = Blocks(x0)
     start = checks.starting_point(still, None if x0 is None else autodiff.detach(x0))
     with without_record():
-        method, terms, _ = choose(still, algorithm)
+        method, terms, choice = choose(still, algorithm)
         begun = solve(still, method, x0=start, tol=tol, max_iter=0, batch_ndim=still.batch_ndim, on_failure="ignore")
     lend_numbers(still, live)
     recorded = recorded_terms(method, live, terms)
@@ -34,7 +37,7 @@ def unrolled(
         plain = rebuilt(state, autodiff.detach)
         certificate = method.certificate(terms, plain)
         residual = host_rows(arrays.norm(certificate, still.batch_ndim))
-    rows = tuple(Status.CONVERGED if row <= tol else Status.ITERATION_LIMIT for row in np.atleast_1d(residual).ravel())
+    rows = tuple(_status(float(row), tol) for row in np.atleast_1d(residual).ravel())
     status = max(rows, key=list(Status).index)
     return dataclasses.replace(
         begun,
@@ -48,5 +51,11 @@ def unrolled(
         message=f"{steps} recorded steps; the residual is {float(np.max(residual)):.3g}",
         state=plain,
         certificate=certificate,
-        choice=begun.choice if algorithm is not None else "the method with the least predicted effort",
+        choice=choice,
     )
+
+
+def _status(residual: float, tol: float) -> Status:
+    if not math.isfinite(residual):
+        return Status.NON_FINITE
+    return Status.CONVERGED if residual <= tol else Status.ITERATION_LIMIT

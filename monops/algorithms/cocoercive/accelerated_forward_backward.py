@@ -106,6 +106,7 @@ class AcceleratedForwardBackward(Algorithm):
     cost: ClassVar[str] = "1 gradient, 1 prox"
     evaluations: ClassVar[float] = 1.1
     typical_iterations: ClassVar[float] = 500
+    has_linear_rate: ClassVar[bool] = True
 
     def match(self, problem: Inclusion) -> Terms:
         roles = one_resolvent(problem)

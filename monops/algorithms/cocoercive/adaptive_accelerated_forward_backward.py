@@ -104,6 +104,7 @@ class AdaptiveAcceleratedForwardBackward(Algorithm):
     cost: ClassVar[str] = "1 gradient, 2 values, 1 prox"
     evaluations: ClassVar[float] = 2.2
     typical_iterations: ClassVar[float] = 500
+    needs_constants: ClassVar[bool] = False
 
     def match(self, problem: Inclusion) -> Terms:
         roles = smooth_roles(problem, 1, "use AdaptiveDavisYin for two of them, DouglasRachford or ChambollePock")

@@ -110,6 +110,7 @@ class AdaptiveProximalGradient(Algorithm):
     cost: ClassVar[str] = "1 gradient, 1 prox"
     evaluations: ClassVar[float] = 1.1
     typical_iterations: ClassVar[float] = 1500
+    needs_constants: ClassVar[bool] = False
 
     def match(self, problem: Inclusion) -> Terms:
         if not self.pi > self.r >= 0.5:

@@ -115,6 +115,7 @@ class DavisYin(Algorithm):
     cost: ClassVar[str] = "1 value of C, 1 resolvent of A, 1 of B"
     evaluations: ClassVar[float] = 3.0
     typical_iterations: ClassVar[float] = 5000
+    has_linear_rate: ClassVar[bool] = True
     is_map: ClassVar[bool] = True
 
     def match(self, problem: Inclusion) -> Terms:

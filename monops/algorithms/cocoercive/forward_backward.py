@@ -129,6 +129,7 @@ class ForwardBackward(Algorithm):
     cost: ClassVar[str] = "1 value of B, 1 resolvent of A"
     evaluations: ClassVar[float] = 1.0
     typical_iterations: ClassVar[float] = 5000
+    has_linear_rate: ClassVar[bool] = True
     is_map: ClassVar[bool] = True
 
     def match(self, problem: Inclusion) -> Terms:

@@ -112,6 +112,7 @@ class ForwardStep(Algorithm):
     cost: ClassVar[str] = "1 value of B"
     evaluations: ClassVar[float] = 0.9
     typical_iterations: ClassVar[float] = 5000
+    has_linear_rate: ClassVar[bool] = True
     is_map: ClassVar[bool] = True
 
     def match(self, problem: Inclusion) -> Terms:

@@ -105,6 +105,7 @@ class Extragradient(Algorithm):
     cost: ClassVar[str] = "2 values of B, 2 resolvents of A"
     evaluations: ClassVar[float] = 2.5
     typical_iterations: ClassVar[float] = 6000
+    has_linear_rate: ClassVar[bool] = True
     is_map: ClassVar[bool] = True
 
     def match(self, problem: Inclusion) -> Terms:

@@ -94,6 +94,7 @@ class ForwardBackwardForward(Algorithm):
     cost: ClassVar[str] = "2 values of B, 1 resolvent of A"
     evaluations: ClassVar[float] = 2.0
     typical_iterations: ClassVar[float] = 6000
+    has_linear_rate: ClassVar[bool] = True
     is_map: ClassVar[bool] = True
 
     def match(self, problem: Inclusion) -> Terms:

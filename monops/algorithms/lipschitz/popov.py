@@ -107,6 +107,7 @@ class Popov(Algorithm):
     cost: ClassVar[str] = "1 value of B, 2 resolvents of A"
     evaluations: ClassVar[float] = 1.5
     typical_iterations: ClassVar[float] = 16000
+    has_linear_rate: ClassVar[bool] = True
     is_map: ClassVar[bool] = True
 
     def match(self, problem: Inclusion) -> Terms:

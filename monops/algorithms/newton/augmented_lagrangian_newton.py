@@ -133,6 +133,7 @@ class AugmentedLagrangianNewton(Algorithm):
     cost: ClassVar[str] = "1 sparse factorisation"
     evaluations: ClassVar[float] = 30.0
     typical_iterations: ClassVar[float] = 100
+    needs_constants: ClassVar[bool] = False
     is_map: ClassVar[bool] = False
 
     def match(self, problem: Inclusion) -> Terms:

@@ -159,6 +159,7 @@ class InteriorProximalMultipliers(Algorithm):
     cost: ClassVar[str] = "1 or 2 sparse factorisations"
     evaluations: ClassVar[float] = 60.0
     typical_iterations: ClassVar[float] = 25
+    needs_constants: ClassVar[bool] = False
     is_map: ClassVar[bool] = False
 
     def match(self, problem: Inclusion) -> Terms:

@@ -146,6 +146,7 @@ class PANOC(Algorithm):
     cost: ClassVar[str] = "1 gradient, 2 values, 1 prox; more where a step is rejected"
     evaluations: ClassVar[float] = 2.5
     typical_iterations: ClassVar[float] = 300
+    needs_constants: ClassVar[bool] = False
 
     def match(self, problem: Inclusion) -> Terms:
         if problem.batch_ndim:

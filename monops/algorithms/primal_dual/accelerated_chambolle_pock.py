@@ -151,6 +151,7 @@ class AcceleratedChambollePock(Algorithm):
     cost: ClassVar[str] = "1 Kx, 1 K*y, 1 resolvent of A, 1 of B"
     evaluations: ClassVar[float] = 2.0
     typical_iterations: ClassVar[float] = 2000
+    has_linear_rate: ClassVar[bool] = True
     is_map: ClassVar[bool] = False
 
     def match(self, problem: Inclusion) -> Terms:

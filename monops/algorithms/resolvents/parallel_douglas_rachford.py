@@ -110,6 +110,7 @@ class ParallelDouglasRachford(Algorithm):
     cost: ClassVar[str] = "1 resolvent of every term"
     evaluations: ClassVar[float] = 4.0
     typical_iterations: ClassVar[float] = 2500
+    has_linear_rate: ClassVar[bool] = True
     is_map: ClassVar[bool] = True
 
     def match(self, problem: Inclusion) -> Terms:

@@ -75,6 +75,7 @@ class PeacemanRachford(Algorithm):
     cost: ClassVar[str] = "1 resolvent of A, 1 resolvent of B"
     evaluations: ClassVar[float] = 2.0
     typical_iterations: ClassVar[float] = 1000
+    has_linear_rate: ClassVar[bool] = True
     is_map: ClassVar[bool] = True
 
     def match(self, problem: Inclusion) -> Terms:

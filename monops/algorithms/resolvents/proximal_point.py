@@ -102,6 +102,7 @@ class ProximalPoint(Algorithm):
     cost: ClassVar[str] = "1 resolvent of A"
     evaluations: ClassVar[float] = 2.0
     typical_iterations: ClassVar[float] = 100
+    has_linear_rate: ClassVar[bool] = True
     is_map: ClassVar[bool] = True
 
     def match(self, problem: Inclusion) -> Terms:
