@@ -57,7 +57,8 @@ def differentiable_solve(
     mode : {"implicit", "unrolled"}, default "implicit"
         ``implicit``: solved without a record, then one application of the fixed-point map z = T(z, theta) of a method is
         recorded, and the backward pass solves w = v + (dT/dz)* w. Memory and time do not depend on the number of iterations.
-        ``unrolled``: ``unrolled_iterations`` steps from ``x0`` are recorded, for every method; also the derivative in x0.
+        ``unrolled``: ``unrolled_iterations`` steps from ``x0`` are recorded, of any method that does not choose its steps from
+        the iterates; also the derivative in x0.
     tol : float, default 1e-8 (1e-4 in single precision)
         Of the residual of the solution: its error is one of the derivative, too.
     unrolled_iterations : int, default 100
@@ -77,6 +78,8 @@ def differentiable_solve(
 
     Raises
     ------
+    CapabilityError
+        For a backward pass with ``create_graph=True``; and in the mode ``unrolled`` for methods that choose their steps.
     BackendError
         Where nothing in the problem asks for a derivative, or a prox has none in a parameter that does.
     NotApplicableError

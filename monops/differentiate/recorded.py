@@ -9,7 +9,7 @@ from typing import Any
 
 from monops import arrays, autodiff
 from monops.algorithms import Algorithm
-from monops.algorithms.penalized_step import ByDiagonalization, ByInverse
+from monops.algorithms.shared.penalized_step import ByDiagonalization, ByInverse
 from monops.arrays import Array, Blocks
 from monops.constants import Constants, Known
 from monops.differentiate.twins import ThroughBounds, ThroughForward, through_correction

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, final
 
 from monops import arrays, autodiff
-from monops.algorithms.penalized_step import ByInverse, PenalizedStep
+from monops.algorithms.shared.penalized_step import ByInverse, PenalizedStep
 from monops.arrays import Array
 from monops.functions import Box
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from typing import Any
 
 import numpy as np
 
 from monops import arrays, autodiff, checks
-from monops.algorithms import Algorithm
+from monops.algorithms import Algorithm, newton
 from monops.arrays import Array, Blocks
 from monops.differentiate.adjoint import without_record
 from monops.differentiate.recorded import lend_numbers, rebuilt, recorded_terms
+from monops.errors import CapabilityError
 from monops.problem import Inclusion
 from monops.result import Result, Status, host_rows
 from monops.solve import choose, solve
@@ -27,6 +29,7 @@ def unrolled(
     with without_record():
         method, terms, choice = choose(still, algorithm)
         begun = solve(still, method, x0=start, tol=tol, max_iter=0, batch_ndim=still.batch_ndim, on_failure="ignore")
+        _refuse_moving_steps(method, begun.state, start, still.batch_ndim)
     lend_numbers(still, live)
     recorded = recorded_terms(method, live, terms)
     state = method.init(recorded, start if x0 is None else x0)
@@ -53,6 +56,20 @@ def unrolled(
         certificate=certificate,
         choice=choice,
     )
+
+
+def _refuse_moving_steps(method: Algorithm, state: Any, start: Array, batch_ndim: int) -> None:
+    """Raise CapabilityError for methods whose steps are chosen from the iterates: one number a row in the state.
+
+    Derivatives of such choices (ratios of differences that tend to 0) grow without bound along the way.
+    """
+    batch = arrays.leaves(start)[0].shape[:batch_ndim]
+    moving = any(arrays.is_array(leaf) and leaf.shape == batch for leaf in arrays.leaves(state))
+    if not method.is_map and (moving or type(method).__name__ in newton.__all__):
+        raise CapabilityError(
+            f"{method.name} chooses its steps from the iterates, and the derivatives of these choices grow without bound: "
+            "unroll a method with a fixed step, such as ForwardBackward, or use mode='implicit'"
+        )
 
 
 def _status(residual: float, tol: float) -> Status:
