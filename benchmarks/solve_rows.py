@@ -7,7 +7,6 @@ tolerance and returns the answer in our variables, and the number of iterations 
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -87,9 +86,9 @@ def _lasso(A: np.ndarray, part: float, ridge: float, by_hand: tuple[Any, ...]) -
 
     def scikit(module: Any) -> Call:
         def call(tolerance: float) -> tuple[Any, int | None]:
-            model = module.ElasticNet(
-                alpha=alpha, l1_ratio=ratio, fit_intercept=False, tol=tolerance, max_iter=100_000
-            ).fit(F, b)
+            model = module.ElasticNet(alpha=alpha, l1_ratio=ratio, fit_intercept=False, tol=tolerance, max_iter=100_000).fit(
+                F, b
+            )
             return model.coef_, int(model.n_iter_)
 
         return call
@@ -147,7 +146,7 @@ def logistic(shrink: int) -> Case:
     m, n = 4000 // shrink, 20_000 // shrink
     A = sparse.csr_array(sparse.random_array((m, n), density=min(1.0, 40 / n), rng=np.random.default_rng(4)))
     labels = np.where(planted(A, n // 50) > 0, 1.0, -1.0)
-    weight = 0.1 * float(np.max(np.abs(A.T @ labels))) / 2
+    weight = 0.3 * float(np.max(np.abs(A.T @ labels))) / 2
     C, csr, csc = 1.0 / weight, sparse.csr_matrix(A), sparse.csc_matrix(A)
 
     def value(x: Any) -> float:
@@ -464,36 +463,43 @@ def support_vectors(shrink: int) -> Case:
 
 
 def batch(shrink: int) -> Case:
-    """A thousand box-constrained quadratic programs with 50 variables."""
+    """A thousand box-constrained quadratic programs with one P of order 50, as a controller meets them."""
     rows, n = 1000 // shrink, 50
-    F = normal(15, rows, n, n)
-    P = np.swapaxes(F, 1, 2) @ F / n + 0.1 * np.eye(n)
-    P, q = (P + np.swapaxes(P, 1, 2)) / 2, normal(16, rows, n)
+    F = normal(15, n, n)
+    P = F.T @ F / n + 0.01 * np.eye(n)
+    P, q = (P + P.T) / 2, normal(16, rows, n)
     lower, upper = np.full(n, -0.5), np.full(n, 0.5)
 
     def daqp(module: Any) -> Call:
         def call(tolerance: float) -> tuple[Any, int | None]:
             nothing, kinds = np.zeros((0, n)), np.zeros(n, dtype=np.int32)
             settings = {"primal_tol": tolerance, "dual_tol": tolerance}
-            found = [module.solve(P[i], q[i], nothing, upper, lower, kinds, **settings)[0] for i in range(rows)]
+            found = [module.solve(P, one, nothing, upper, lower, kinds, **settings)[0] for one in q]
             return np.array(found), None
 
         return call
 
     def piqp(module: Any) -> Call:
         def call(tolerance: float) -> tuple[Any, int | None]:
-            return np.array([dense_piqp(P[i], q[i], None, None, lower, upper)(module)(tolerance)[0] for i in range(rows)]), None
+            solver, found = module.DenseSolver(), []
+            solver.settings.eps_abs = solver.settings.eps_rel = tolerance
+            solver.setup(P, q[0], None, None, None, None, None, lower, upper)
+            for one in q:
+                solver.update(c=one)
+                solver.solve()
+                found.append(np.array(solver.result.x))
+            return np.array(found), None
 
         return call
 
     return Case(
-        lambda: monops.Affine(P, q) + monops.NormalCone(monops.Box(-0.5, 0.5)),
-        lambda x: 0.5 * float(np.sum(x * np.einsum("bij,bj->bi", P, x))) + float(np.sum(q * x)),
+        lambda: monops.Quadratic(P, q) + monops.Box(-0.5, 0.5),
+        lambda x: 0.5 * float(np.sum(x * (x @ P))) + float(np.sum(q * x)),
         box_violation(-0.5, 0.5),
         {"DAQP in a loop": ("daqp", daqp), "PIQP in a loop": ("piqp", piqp)},
         float(np.linalg.norm(q[0])),
         batch_ndim=1,
-        by_hand=(monops.SemismoothNewton(),),
+        by_hand=(monops.SemismoothNewton(), monops.AcceleratedForwardBackward()),
     )
 
 
@@ -533,7 +539,9 @@ def linear_program(shrink: int) -> Case:
     """<c, x> subject to Ax = b, x >= 0, sparse, feasible and bounded by construction."""
     m, n = 1000 // shrink, 2000 // shrink
     generator = np.random.default_rng(17)
-    A = sparse.csr_array(sparse.random_array((m, n), density=min(1.0, 8 / n), rng=generator, data_sampler=generator.standard_normal))
+    A = sparse.csr_array(
+        sparse.random_array((m, n), density=min(1.0, 8 / n), rng=generator, data_sampler=generator.standard_normal)
+    )
     A = sparse.csr_array(A + sparse.eye_array(m, n))
     x = np.maximum(generator.standard_normal(n), 0.0)
     slack = np.where(x > 0, 0.0, generator.random(n))
@@ -578,7 +586,7 @@ def basis_pursuit(shrink: int) -> Case:
     del peers["OSQP"], peers["SCS"]  # minutes
 
     def pyproximal(module: Any) -> Call:
-        affine, norm = module.AffineSet(pylops(A), b, niter=0) if False else _affine(module, A, b), module.L1()
+        affine, norm = _affine(module, A, b), module.L1()
 
         def call(tolerance: float) -> tuple[Any, int | None]:
             from pyproximal.optimization.primal import DouglasRachfordSplitting as Method
@@ -620,13 +628,6 @@ def _affine(module: Any, A: np.ndarray, b: np.ndarray) -> Callable[[], Any]:
     return Projection
 
 
-def pylops(A: np.ndarray) -> Any:
-    """A as an operator of pylops."""
-    from pylops import MatrixMult
-
-    return MatrixMult(A)
-
-
 def matrix_game(shrink: int) -> Case:
     """The gap of mixed strategies of a game with normal payoffs."""
     n = 500 // shrink
@@ -660,9 +661,7 @@ def matrix_game(shrink: int) -> Case:
 
         return call
 
-    peers: Peers = {
-        f"HiGHS {kind}": highs(kind, c, matrix, lower, upper, least, both) for kind in ("simplex", "ipm", "pdlp")
-    }
+    peers: Peers = {f"HiGHS {kind}": highs(kind, c, matrix, lower, upper, least, both) for kind in ("simplex", "ipm", "pdlp")}
     peers["Clarabel"] = ("clarabel", clarabel)
     return Case(
         lambda: monops.matrix_game(G),
@@ -760,8 +759,10 @@ def deblurring(shrink: int) -> Case:
         return call
 
     return Case(
-        lambda: monops.LeastSquares(monops.Convolution(kernel, (n, n)), b)
-        + monops.GroupL2(weight, axis=0) @ monops.Gradient((n, n)),
+        lambda: (
+            monops.LeastSquares(monops.Convolution(kernel, (n, n)), b)
+            + monops.GroupL2(weight, axis=0) @ monops.Gradient((n, n))
+        ),
         value,
         feasible,
         {"pyproximal": ("pyproximal", pyproximal)},

@@ -17,7 +17,7 @@ from monops.algorithms.resolvents import DouglasRachford, ParallelDouglasRachfor
 from monops.arrays import Array
 from monops.duality import function_of
 from monops.errors import DataError, NotApplicableError
-from monops.inconsistency import Drift, Inconsistency, explain_drift
+from monops.inconsistency import FAR, Drift, Inconsistency, explain_drift
 from monops.problem import Inclusion
 from monops.result import Check, Status, host_rows
 from monops.rows import STATUSES, Monitor, Rows
@@ -89,6 +89,8 @@ class Run:
             if callback is not None and callback(self._whole_check(check)):
                 self.stopped = True
                 monitor.end(Status.STOPPED)
+            if monitor.running.any() and not monitor.batch:
+                self._ask_method(point.x)
             if drift is not None and monitor.running.any():
                 self._observe(drift, point)
             if ended and monitor.running.any():
@@ -152,6 +154,15 @@ class Run:
             None,
             lambda: duality.evaluate(self.problem, x, dual),
         )
+
+    def _ask_method(self, x: Array) -> None:
+        """Whether the method itself has a certificate that there is no solution."""
+        found = self.algorithm.inconsistency(self.terms, self.state)
+        if found is not None and found.residual * FAR * (1.0 + float(arrays.norm(x))) < 1.0:
+            kind: Any = "infeasible" if found.kind == "primal" else "unbounded"
+            radius = np.inf if found.residual == 0 else 1.0 / found.residual
+            self.inconsistency = Inconsistency(kind, found.vector, -1.0, radius, found.vector)
+            self.monitor.end(Status.INCONSISTENT)
 
     def _observe(self, drift: Drift, point: Any) -> None:
         z = self.algorithm.governing(self.terms, self.state)

@@ -9,7 +9,7 @@ import sympy
 
 import monops
 from monops.algorithms.cocoercive.forward_backward import forward_contraction
-from monops.algorithms.reflected import cayley_contraction
+from monops.algorithms.shared.reflected import cayley_contraction
 from monops.constants import Constants, resolvent
 from proofs.generators import (
     exact_block,
@@ -222,7 +222,7 @@ OP13 = Theorem(
     "A mu-strongly monotone, L-Lipschitz => |R x - R y|^2 <= (1 - 4 step mu/(1 + 2 step mu + step^2L^2)) |x - y|^2, R = 2J - I",
     "Giselsson (2017), Tight global linear convergence rate bounds for Douglas-Rachford splitting",
     ("A is mu-strongly monotone", "A is L-Lipschitz"),
-    ("Affine.resolvent", "algorithms.reflected.cayley_contraction"),
+    ("Affine.resolvent", "algorithms.shared.reflected.cayley_contraction"),
     op13_sample,
     op13_extremal,
     (

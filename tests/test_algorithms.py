@@ -14,7 +14,7 @@ from monops import arrays
 from monops.algorithms import assess, methods
 from monops.algorithms.cocoercive.forward_backward import forward_contraction
 from monops.algorithms.lipschitz.forward_backward_forward import guarantee as forward_backward_forward_guarantee
-from monops.algorithms.reflected import cayley_contraction
+from monops.algorithms.shared.reflected import cayley_contraction
 from monops.constants import Constants
 from monops.errors import NotConvergedWarning
 from monops.solve import as_inclusion

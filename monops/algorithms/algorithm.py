@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar, NamedTuple, NoReturn
+from typing import Any, ClassVar, Literal, NamedTuple, NoReturn
 
 from monops.arrays import Array
 from monops.constants import Constants, Known
@@ -17,6 +17,20 @@ class Solution(NamedTuple):
 
     x: Array
     dual: Array | None = None
+
+
+class NoSolution(NamedTuple):
+    """Why a problem has no solution.
+
+    ``kind`` is "primal": ``vector`` = y with sum K_i* y_i = 0 and sum of support functions -1, so that no x is feasible; or
+    "dual": ``vector`` = d, a direction along which sets stay and the objective falls by 1, so that the value is unbounded below
+    or no x is feasible. ``residual`` is the norm of what these equations and memberships miss by: a feasible x (a dual feasible
+    point, for "dual") has a norm of at least 1/residual.
+    """
+
+    kind: Literal["primal", "dual"]
+    vector: Array
+    residual: float
 
 
 class Algorithm(ABC):
@@ -83,6 +97,10 @@ class Algorithm(ABC):
     def metric(self, terms: Any, z: Array) -> Array:
         """M z for the (semi-)inner product <M z, z> in which T is averaged; the identity unless overridden."""
         return z
+
+    def inconsistency(self, terms: Any, state: Any) -> NoSolution | None:
+        """A certificate, in the state, that the problem has no solution; None where there is none."""
+        return None
 
     @property
     def name(self) -> str:

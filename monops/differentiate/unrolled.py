@@ -29,12 +29,13 @@ def unrolled(
     with without_record():
         method, terms, choice = choose(still, algorithm)
         begun = solve(still, method, x0=start, tol=tol, max_iter=0, batch_ndim=still.batch_ndim, on_failure="ignore")
-        _refuse_moving_steps(method, begun.state, start, still.batch_ndim)
     lend_numbers(still, live)
     recorded = recorded_terms(method, live, terms)
     state = method.init(recorded, start if x0 is None else x0)
     for _ in range(steps):
         state = method.step(recorded, state)
+        if not method.is_map:
+            _refuse_moving_steps(method, state, start, still.batch_ndim)
     x, dual = method.solution(recorded, state)
     with without_record():
         plain = rebuilt(state, autodiff.detach)
@@ -59,13 +60,13 @@ def unrolled(
 
 
 def _refuse_moving_steps(method: Algorithm, state: Any, start: Array, batch_ndim: int) -> None:
-    """Raise CapabilityError for methods whose steps are chosen from the iterates: one number a row in the state.
+    """Raise CapabilityError for methods whose steps are chosen from the iterates: recorded numbers, one a row, in the state.
 
     Derivatives of such choices (ratios of differences that tend to 0) grow without bound along the way.
     """
     batch = arrays.leaves(start)[0].shape[:batch_ndim]
-    moving = any(arrays.is_array(leaf) and leaf.shape == batch for leaf in arrays.leaves(state))
-    if not method.is_map and (moving or type(method).__name__ in newton.__all__):
+    numbers = [leaf for leaf in arrays.leaves(state) if arrays.is_array(leaf) and leaf.shape == batch]
+    if autodiff.tracks_gradient(*numbers) or type(method).__name__ in newton.__all__:
         raise CapabilityError(
             f"{method.name} chooses its steps from the iterates, and the derivatives of these choices grow without bound: "
             "unroll a method with a fixed step, such as ForwardBackward, or use mode='implicit'"

@@ -15,8 +15,8 @@ import pytest
 
 import monops
 from monops import arrays
-from monops.algorithms import smooth_terms
 from monops.algorithms.cocoercive import adaptive_proximal_gradient
+from monops.algorithms.shared import smooth_terms
 from monops.constants import Constants
 from monops.errors import NotApplicableError, StepSizeError
 from monops.functions import Function

@@ -11,7 +11,7 @@ import scipy.sparse
 
 import monops
 from monops import arrays
-from monops.algorithms import penalized_step
+from monops.algorithms.shared import penalized_step
 from monops.constants import Constants
 from monops.errors import NotApplicableError, StepSizeError
 from monops.solve import as_inclusion

@@ -17,7 +17,7 @@ from monops import arrays
 from monops.algorithms.cocoercive import forward_backward, forward_step, generalized_forward_backward
 from monops.algorithms.cocoercive import inertial_forward_backward as inertial
 from monops.algorithms.cocoercive import strongly_convex_forward_backward as strongly_convex
-from monops.algorithms.forward_terms import forward_contraction
+from monops.algorithms.shared.forward_terms import forward_contraction
 from monops.constants import Constants
 from monops.errors import DataError, NotApplicableError, StepSizeError
 from monops.solve import as_inclusion

@@ -20,7 +20,7 @@ from monops.algorithms.lipschitz import (
     popov,
     projected_reflected_gradient,
 )
-from monops.algorithms.monotone_lipschitz import best_step
+from monops.algorithms.shared.monotone_lipschitz import best_step
 from monops.constants import Constants
 from monops.errors import DataError, NotApplicableError, StepSizeError
 from monops.solve import as_inclusion

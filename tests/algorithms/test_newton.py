@@ -13,12 +13,12 @@ import scipy.sparse
 
 import monops
 from monops import arrays
-from monops.algorithms import piecewise_newton
 from monops.algorithms.newton import working_set_newton
 from monops.algorithms.newton.dual_newton import guarantee as dual_guarantee
 from monops.algorithms.newton.panoc import guarantee as panoc_guarantee
 from monops.algorithms.newton.semismooth_newton import guarantee as semismooth_guarantee
 from monops.algorithms.newton.working_set_newton import guarantee as working_set_guarantee
+from monops.algorithms.shared import piecewise_newton
 from monops.errors import NotApplicableError, StepSizeError
 from monops.solve import as_inclusion
 from tests.algorithms.newton_cases import box_violation, l1_violation, portfolio, positive, rng, solution, wide

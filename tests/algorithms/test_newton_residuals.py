@@ -10,8 +10,8 @@ import pytest
 
 import monops
 from monops import arrays
-from monops.algorithms import newton_systems, piecewise_newton
 from monops.algorithms.newton import semismooth_newton
+from monops.algorithms.shared import newton_systems, piecewise_newton
 from monops.solve import as_inclusion
 from tests.algorithms.newton_cases import box_violation, l1_violation, portfolio, positive, rng, solution, wide
 

@@ -11,7 +11,7 @@ import pytest
 
 import monops
 from monops import arrays
-from monops.algorithms import diagonal_steps
+from monops.algorithms.shared import diagonal_steps
 from monops.errors import NotApplicableError
 from monops.solve import as_inclusion
 from tests.algorithms.primal_dual_cases import BY_NAME, DESIGN, IMAGE, STEPS, TARGET

@@ -14,8 +14,8 @@ import monops
 from benchmarks.programs import clarabel_solver, load_quadratic, residuals
 from monops import arrays
 from monops.algorithms.newton.augmented_lagrangian_newton import _exact_step
-from monops.algorithms.programs import Program, equilibrate, pair, read_program, rescaled
-from monops.algorithms.quasidefinite import IGNORED, QuasidefiniteSystem
+from monops.algorithms.shared.programs import Program, equilibrate, pair, read_program, rescaled
+from monops.algorithms.shared.quasidefinite import IGNORED, QuasidefiniteSystem
 from monops.errors import DataError, NotApplicableError, ShapeError, StepSizeError
 from monops.models import conic_program, linear_program, quadratic_program
 from tests.backends import BACKENDS

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, NamedTuple, final
 from monops import arrays
 from monops import constants as calculus
 from monops.algorithms.algorithm import Algorithm, Solution, notes
-from monops.algorithms.forward_terms import one_resolvent
+from monops.algorithms.shared.forward_terms import one_resolvent
 from monops.arrays import Array
 from monops.constants import Constants
 from monops.problem import Inclusion

@@ -14,7 +14,15 @@ from monops import constants as calculus
 from monops.algorithms import adaptive
 from monops.algorithms.algorithm import Algorithm, Solution, notes, reciprocal_lipschitz
 from monops.algorithms.roles import zero
-from monops.algorithms.smooth_terms import SmoothSum, accepted, any_first_step, descent, first_step, lengthened, smooth_roles
+from monops.algorithms.shared.smooth_terms import (
+    SmoothSum,
+    accepted,
+    any_first_step,
+    descent,
+    first_step,
+    lengthened,
+    smooth_roles,
+)
 from monops.arrays import Array
 from monops.constants import Constants
 from monops.problem import Inclusion

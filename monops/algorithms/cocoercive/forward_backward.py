@@ -11,8 +11,8 @@ from typing import Any, ClassVar, NamedTuple, final
 
 from monops import constants as calculus
 from monops.algorithms.algorithm import Algorithm, Solution, notes
-from monops.algorithms.forward_terms import check_relaxation, one_resolvent
-from monops.algorithms.forward_terms import forward_contraction as forward_contraction
+from monops.algorithms.shared.forward_terms import check_relaxation, one_resolvent
+from monops.algorithms.shared.forward_terms import forward_contraction as forward_contraction
 from monops.arrays import Array
 from monops.constants import Constants
 from monops.problem import Inclusion

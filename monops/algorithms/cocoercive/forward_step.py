@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar, NamedTuple, final
 
 from monops.algorithms.algorithm import Algorithm, Solution, notes
-from monops.algorithms.forward_terms import forward_contraction
 from monops.algorithms.roles import describe, forward_operator, require_resolvent
+from monops.algorithms.shared.forward_terms import forward_contraction
 from monops.arrays import Array
 from monops.constants import Constants
 from monops.problem import Inclusion

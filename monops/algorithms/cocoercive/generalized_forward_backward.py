@@ -11,8 +11,8 @@ from typing import Any, ClassVar, NamedTuple, final
 
 from monops import constants as calculus
 from monops.algorithms.algorithm import Algorithm, Solution, notes
-from monops.algorithms.forward_terms import check_relaxation
 from monops.algorithms.roles import require_resolvent, sort_roles
+from monops.algorithms.shared.forward_terms import check_relaxation
 from monops.arrays import Array, Blocks
 from monops.constants import Constants
 from monops.errors import DataError

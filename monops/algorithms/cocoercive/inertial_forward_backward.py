@@ -11,7 +11,7 @@ from typing import Any, ClassVar, NamedTuple, final
 
 from monops import constants as calculus
 from monops.algorithms.algorithm import Algorithm, Solution, notes
-from monops.algorithms.forward_terms import check_relaxation, one_resolvent
+from monops.algorithms.shared.forward_terms import check_relaxation, one_resolvent
 from monops.arrays import Array
 from monops.constants import Constants
 from monops.errors import StepSizeError

@@ -15,7 +15,7 @@ from typing import ClassVar, NamedTuple, final
 from monops import arrays
 from monops.algorithms import adaptive
 from monops.algorithms.algorithm import Algorithm, Solution
-from monops.algorithms.monotone_lipschitz import Terms, answer, bind, hypotheses, start
+from monops.algorithms.shared.monotone_lipschitz import Terms, answer, bind, hypotheses, start
 from monops.arrays import Array
 from monops.constants import Constants
 from monops.problem import Inclusion

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import ClassVar, NamedTuple, final
 
 from monops.algorithms.algorithm import Algorithm, Solution
-from monops.algorithms.monotone_lipschitz import Terms, answer, bind, hypotheses, start, total_monotonicity
+from monops.algorithms.shared.monotone_lipschitz import Terms, answer, bind, hypotheses, start, total_monotonicity
 from monops.arrays import Array, Blocks
 from monops.constants import Constants
 from monops.problem import Inclusion

@@ -12,7 +12,7 @@ from typing import ClassVar, NamedTuple, final
 from monops import arrays
 from monops.algorithms import adaptive
 from monops.algorithms.algorithm import Algorithm, Solution
-from monops.algorithms.monotone_lipschitz import (
+from monops.algorithms.shared.monotone_lipschitz import (
     Terms,
     answer,
     bind,

@@ -16,8 +16,8 @@ from typing import ClassVar, NamedTuple, final
 
 from monops import arrays
 from monops.algorithms.algorithm import Algorithm, Solution
-from monops.algorithms.coupled_rows import Parts, coupled_parts
-from monops.algorithms.piecewise_newton import SUFFICIENT, Model
+from monops.algorithms.shared.coupled_rows import Parts, coupled_parts
+from monops.algorithms.shared.piecewise_newton import SUFFICIENT, Model
 from monops.arrays import Array, Blocks
 from monops.constants import Constants
 from monops.problem import Inclusion

@@ -14,10 +14,9 @@ from typing import ClassVar, NamedTuple, final
 import numpy as np
 
 from monops import arrays
-from monops.algorithms.algorithm import Algorithm, Solution
-from monops.algorithms.programs import (
+from monops.algorithms.algorithm import Algorithm, NoSolution, Solution
+from monops.algorithms.shared.programs import (
     Host,
-    Inconsistency,
     Pair,
     Program,
     Scaling,
@@ -30,7 +29,7 @@ from monops.algorithms.programs import (
     read_program,
     rescaled,
 )
-from monops.algorithms.quasidefinite import IGNORED, QuasidefiniteSystem
+from monops.algorithms.shared.quasidefinite import IGNORED, QuasidefiniteSystem
 from monops.arrays import Array, Blocks
 from monops.constants import Constants
 from monops.problem import Inclusion
@@ -220,7 +219,7 @@ class InteriorProximalMultipliers(Algorithm):
     def governing(self, terms: Terms, state: State) -> Array:
         return arrays.from_numpy(terms.scaling.columns * state.interior.x, state.like)
 
-    def inconsistency(self, terms: Terms, state: State) -> Inconsistency | None:
+    def inconsistency(self, terms: Terms, state: State) -> NoSolution | None:
         """A certificate that there is no solution, from the direction in which the iterates run away."""
         scaling = terms.scaling
 

@@ -15,8 +15,8 @@ from typing import Any, ClassVar, NamedTuple, final
 
 from monops import arrays
 from monops.algorithms.algorithm import Algorithm, Solution
-from monops.algorithms.free_constants import free_constants
 from monops.algorithms.roles import zero
+from monops.algorithms.shared.free_constants import free_constants
 from monops.arrays import Array, Blocks
 from monops.constants import Constants
 from monops.functions import LeastSquares, Quadratic

@@ -21,11 +21,11 @@ from typing import Any, ClassVar, NamedTuple, final
 import numpy as np
 
 from monops import arrays
-from monops.algorithms.affine_forward import AffineForward, is_affine, unusable_function
 from monops.algorithms.algorithm import Algorithm, Solution
-from monops.algorithms.free_constants import free_constants
-from monops.algorithms.newton_systems import complementarity_newton, derivative_system, masked_systems, padded_systems
-from monops.algorithms.piecewise_newton import Model, Point, around, curvature
+from monops.algorithms.shared.affine_forward import AffineForward, is_affine, unusable_function
+from monops.algorithms.shared.free_constants import free_constants
+from monops.algorithms.shared.newton_systems import complementarity_newton, derivative_system, masked_systems, padded_systems
+from monops.algorithms.shared.piecewise_newton import Model, Point, around, curvature
 from monops.arrays import Array
 from monops.constants import Constants
 from monops.functions.function import Function

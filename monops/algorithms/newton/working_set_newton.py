@@ -20,10 +20,10 @@ import scipy.sparse
 
 from monops import arrays
 from monops.algorithms.algorithm import Algorithm, Solution
-from monops.algorithms.free_constants import free_constants
-from monops.algorithms.piecewise_newton import SUFFICIENT
-from monops.algorithms.working_set_penalties import Entries, Groups, penalty_of
-from monops.algorithms.working_sets import columns_of, put, take, transposed, weighted_gram
+from monops.algorithms.shared.free_constants import free_constants
+from monops.algorithms.shared.piecewise_newton import SUFFICIENT
+from monops.algorithms.shared.working_set_penalties import Entries, Groups, penalty_of
+from monops.algorithms.shared.working_sets import columns_of, put, take, transposed, weighted_gram
 from monops.arrays import Array
 from monops.constants import Constants
 from monops.functions import LeastSquares

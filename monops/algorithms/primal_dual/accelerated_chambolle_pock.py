@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple, final
 
 from monops.algorithms.algorithm import Algorithm, Solution, notes
-from monops.algorithms.saddle_form import all_by_resolvents, dual_step, start, whole_constants
+from monops.algorithms.shared.saddle_form import all_by_resolvents, dual_step, start, whole_constants
 from monops.arrays import Array, Blocks
 from monops.constants import Constants
 from monops.errors import DataError

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, NamedTuple, final
 from monops import arrays
 from monops.algorithms import adaptive
 from monops.algorithms.algorithm import Algorithm, Solution, notes
-from monops.algorithms.saddle_form import BlockResolvent, all_by_resolvents, positive, row_norm, start, whole_constants
+from monops.algorithms.shared.saddle_form import BlockResolvent, all_by_resolvents, positive, row_norm, start, whole_constants
 from monops.arrays import Array, Blocks
 from monops.constants import Constants
 from monops.errors import DataError

@@ -12,10 +12,10 @@ from typing import ClassVar, NamedTuple, final
 
 from monops import arrays
 from monops.algorithms import adaptive
-from monops.algorithms import adaptive_primal_dual_steps as steps
-from monops.algorithms.adaptive_primal_dual_steps import Terms
 from monops.algorithms.algorithm import Algorithm, Solution, notes
-from monops.algorithms.saddle_form import has_gradient, positive, probe, start, three_operators, whole_constants
+from monops.algorithms.shared import adaptive_primal_dual_steps as steps
+from monops.algorithms.shared.adaptive_primal_dual_steps import Terms
+from monops.algorithms.shared.saddle_form import has_gradient, positive, probe, start, three_operators, whole_constants
 from monops.arrays import Array, Blocks
 from monops.constants import Constants
 from monops.problem import Inclusion

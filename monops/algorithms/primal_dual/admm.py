@@ -13,8 +13,8 @@ from typing import Any, ClassVar, NamedTuple, final
 from monops import constants as calculus
 from monops.algorithms import adaptive
 from monops.algorithms.algorithm import Algorithm, Solution, notes
-from monops.algorithms.penalized_step import PenalizedStep, split_form
-from monops.algorithms.saddle_form import BlockResolvent, start
+from monops.algorithms.shared.penalized_step import PenalizedStep, split_form
+from monops.algorithms.shared.saddle_form import BlockResolvent, start
 from monops.arrays import Array, Blocks
 from monops.constants import Constants
 from monops.errors import StepSizeError

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple, final
 
 from monops.algorithms.algorithm import Algorithm, Solution, notes
-from monops.algorithms.saddle_form import BlockResolvent, all_by_resolvents, start, whole_constants
+from monops.algorithms.shared.saddle_form import BlockResolvent, all_by_resolvents, start, whole_constants
 from monops.arrays import Array, Blocks
 from monops.constants import Constants, Known
 from monops.linear import LinearMap

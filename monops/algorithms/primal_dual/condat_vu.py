@@ -10,7 +10,14 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple, final
 
 from monops.algorithms.algorithm import Algorithm, Solution, notes
-from monops.algorithms.saddle_form import BlockResolvent, known_cocoercivity, positive, start, three_operators, whole_constants
+from monops.algorithms.shared.saddle_form import (
+    BlockResolvent,
+    known_cocoercivity,
+    positive,
+    start,
+    three_operators,
+    whole_constants,
+)
 from monops.arrays import Array, Blocks
 from monops.constants import Constants
 from monops.errors import StepSizeError

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple, final
 
 from monops import arrays
-from monops.algorithms import diagonal_steps
 from monops.algorithms.algorithm import Algorithm, Solution, notes
-from monops.algorithms.saddle_form import BlockResolvent, SaddleForm, all_by_resolvents, start, whole_constants
+from monops.algorithms.shared import diagonal_steps
+from monops.algorithms.shared.saddle_form import BlockResolvent, SaddleForm, all_by_resolvents, start, whole_constants
 from monops.arrays import Array, Blocks
 from monops.constants import Constants
 from monops.errors import DataError

@@ -9,10 +9,10 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar, final
 
-from monops.algorithms import reflected
 from monops.algorithms.algorithm import Algorithm, Solution, notes, reciprocal_lipschitz
-from monops.algorithms.reflected import State, Terms
 from monops.algorithms.roles import both_constants, two_resolvents
+from monops.algorithms.shared import reflected
+from monops.algorithms.shared.reflected import State, Terms
 from monops.arrays import Array
 from monops.constants import Constants
 from monops.errors import StepSizeError

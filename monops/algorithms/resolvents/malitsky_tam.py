@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple, final
 
-from monops.algorithms import several_resolvents
 from monops.algorithms.algorithm import Algorithm, Solution, notes, reciprocal_lipschitz
+from monops.algorithms.shared import several_resolvents
 from monops.arrays import Array, Blocks
 from monops.constants import Constants
 from monops.errors import StepSizeError

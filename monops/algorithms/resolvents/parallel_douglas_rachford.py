@@ -12,8 +12,8 @@ from functools import reduce
 from typing import Any, ClassVar, NamedTuple, final
 
 from monops import constants as calculus
-from monops.algorithms import reflected, several_resolvents
 from monops.algorithms.algorithm import Algorithm, Solution, notes, reciprocal_lipschitz
+from monops.algorithms.shared import reflected, several_resolvents
 from monops.arrays import Array, Blocks
 from monops.constants import Constants
 from monops.errors import StepSizeError

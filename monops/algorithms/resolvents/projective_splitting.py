@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple, final
 
 from monops import arrays
-from monops.algorithms import adaptive, several_resolvents
+from monops.algorithms import adaptive
 from monops.algorithms.algorithm import Algorithm, Solution, notes, reciprocal_lipschitz
 from monops.algorithms.roles import require_resolvent, zero
+from monops.algorithms.shared import several_resolvents
 from monops.arrays import Array, Blocks
 from monops.constants import Constants
 from monops.errors import StepSizeError

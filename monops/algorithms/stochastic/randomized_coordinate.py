@@ -17,8 +17,8 @@ import numpy as np
 from monops import arrays
 from monops import constants as calculus
 from monops.algorithms.algorithm import Algorithm, Solution, notes
-from monops.algorithms.finite_sums import check_minibatch, composite, pieces, slices
 from monops.algorithms.roles import alone, describe, forward_operator, require_resolvent
+from monops.algorithms.shared.finite_sums import check_minibatch, composite, pieces, slices
 from monops.arrays import Array
 from monops.constants import Constants
 from monops.linear import LinearMap, Matrix, SparseMatrix

@@ -12,7 +12,7 @@ import numpy as np
 
 from monops import constants as calculus
 from monops.algorithms.algorithm import Algorithm, Solution, notes
-from monops.algorithms.finite_sums import (
+from monops.algorithms.shared.finite_sums import (
     Part,
     finite_sum,
     inner_slopes,

@@ -14,8 +14,8 @@ import numpy as np
 
 from monops import constants as calculus
 from monops.algorithms.algorithm import Algorithm, Solution, notes
-from monops.algorithms.finite_sums import Composite, Part, as_part, check_minibatch, composite, rows, total_gradient
 from monops.algorithms.roles import require_resolvent, zero
+from monops.algorithms.shared.finite_sums import Composite, Part, as_part, check_minibatch, composite, rows, total_gradient
 from monops.arrays import Array, Blocks
 from monops.constants import Constants
 from monops.errors import DataError

@@ -14,7 +14,7 @@ import numpy as np
 
 from monops import constants as calculus
 from monops.algorithms.algorithm import Algorithm, Solution, notes
-from monops.algorithms.finite_sums import Part, finite_sum, inner_slopes, largest_lipschitz, total_gradient
+from monops.algorithms.shared.finite_sums import Part, finite_sum, inner_slopes, largest_lipschitz, total_gradient
 from monops.arrays import Array, Blocks
 from monops.constants import Constants
 from monops.problem import Inclusion

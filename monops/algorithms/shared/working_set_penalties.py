@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from monops import arrays
-from monops.algorithms.piecewise_newton import FIRST_STEPS, SUFFICIENT, Model, Point, solve_positive, value_change
-from monops.algorithms.working_sets import device_indices, finite_ends
+from monops.algorithms.shared.piecewise_newton import FIRST_STEPS, SUFFICIENT, Model, Point, solve_positive, value_change
+from monops.algorithms.shared.working_sets import device_indices, finite_ends
 from monops.arrays import Array
 from monops.functions import Scaling, TreeGroupL2
 from monops.functions.separable import Separable

@@ -18,7 +18,7 @@ import numpy as np
 from monops import arrays
 from monops.algorithms import adaptive
 from monops.algorithms.roles import describe, require_resolvent
-from monops.algorithms.saddle_form import BlockResolvent
+from monops.algorithms.shared.saddle_form import BlockResolvent
 from monops.arrays import Array
 from monops.errors import CapabilityError
 from monops.functions import (

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from monops import arrays
-from monops.algorithms.piecewise_newton import solve_reduced
+from monops.algorithms.shared.piecewise_newton import solve_reduced
 from monops.arrays import Array
 from monops.linear import Diagonal, DiagonalPlusRankOne, LinearMap
 

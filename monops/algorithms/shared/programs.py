@@ -6,12 +6,13 @@ minimise 1/2 <x, Px> + <q, x> subject to lower <= Ax <= upper, where the rows of
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.sparse as sparse
 
 from monops import arrays
+from monops.algorithms.algorithm import NoSolution
 from monops.arrays import Array, Blocks
 from monops.functions import Box, LeastSquares, Linear, NonNegative, Quadratic, Tilt, Zero
 from monops.functions.losses.quadratic_forms import check_semidefinite
@@ -36,20 +37,6 @@ class Program(NamedTuple):
     upper: Host
     sizes: tuple[int, ...]
     like: Any
-
-
-class Inconsistency(NamedTuple):
-    """Why a program has no solution.
-
-    ``kind`` is "primal": ``vector`` = y with A*y = 0 and support(y) = -1, so that no x is feasible; or "dual": ``vector`` = d
-    with Pd = 0, Ad in the recession cone of the box, and <q, d> = -1, so that the value is unbounded below or no x is feasible.
-    ``residual`` is the norm of what these equations and memberships miss by. A feasible x (a dual feasible pair, for "dual")
-    has a norm of at least 1/residual.
-    """
-
-    kind: Literal["primal", "dual"]
-    vector: Array
-    residual: float
 
 
 # ---- from an inclusion ---------------------------------------------------------------------------
@@ -269,7 +256,7 @@ def on_the_graph(scaling: Scaling, program: Program, x: Host, y: Host, t: Host, 
     return first if first.residual < second.residual else second
 
 
-def inconsistency(program: Program, candidates: Iterator[tuple[Host, Host]]) -> Inconsistency | None:
+def inconsistency(program: Program, candidates: Iterator[tuple[Host, Host]]) -> NoSolution | None:
     """The first certificate of inconsistency among directions (dx, dy) of x and y."""
     for dx, dy in candidates:
         for found in (_primal_inconsistency(program, dy), _dual_inconsistency(program, dx)):
@@ -278,7 +265,7 @@ def inconsistency(program: Program, candidates: Iterator[tuple[Host, Host]]) -> 
     return None
 
 
-def _primal_inconsistency(program: Program, y: Host) -> Inconsistency | None:
+def _primal_inconsistency(program: Program, y: Host) -> NoSolution | None:
     """y, with what the bounds of single entries can take over taken over."""
     y = np.where(np.isinf(program.upper) & (y > 0), 0.0, np.where(np.isinf(program.lower) & (y < 0), 0.0, y))
     largest = float(np.max(np.abs(y), initial=0.0))
@@ -291,7 +278,7 @@ def _primal_inconsistency(program: Program, y: Host) -> Inconsistency | None:
     if not support < 0:
         return None
     y = y / -support
-    return Inconsistency("primal", y, float(np.linalg.norm(program.A.T @ y)))
+    return NoSolution("primal", y, float(np.linalg.norm(program.A.T @ y)))
 
 
 def _absorbed(program: Program, y: Host) -> Host:
@@ -311,7 +298,7 @@ def _absorbed(program: Program, y: Host) -> Host:
     return y
 
 
-def _dual_inconsistency(program: Program, d: Host) -> Inconsistency | None:
+def _dual_inconsistency(program: Program, d: Host) -> NoSolution | None:
     slope = float(program.q @ d)
     if not (slope < 0 and np.isfinite(slope)):
         return None
@@ -319,4 +306,4 @@ def _dual_inconsistency(program: Program, d: Host) -> Inconsistency | None:
     image = program.A @ d
     beyond = np.where(np.isfinite(program.upper), np.maximum(image, 0.0), 0.0)
     below = np.where(np.isfinite(program.lower), np.minimum(image, 0.0), 0.0)
-    return Inconsistency("dual", d, size((program.P @ d, beyond + below)))
+    return NoSolution("dual", d, size((program.P @ d, beyond + below)))

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from monops import arrays
 from monops.algorithms import adaptive
-from monops.algorithms.saddle_form import BlockResolvent
+from monops.algorithms.shared.saddle_form import BlockResolvent
 from monops.arrays import Array
 from monops.constants import Constants
 from monops.linear import LinearMap
