@@ -16,7 +16,7 @@ from monops.algorithms.stochastic import *  # noqa: F403
 from monops.arrays import Blocks
 from monops.constants import Constants
 from monops.doctor import Counterexample, FixedPointMap, Report, check
-from monops.explain import explain
+from monops.explain import best_step, explain, rate
 from monops.functions import *  # noqa: F403
 from monops.linear import *  # noqa: F403
 from monops.models import *  # noqa: F403
@@ -41,12 +41,14 @@ __all__ = [
     "algorithms",
     "check",
     "arrays",
+    "best_step",
     "constants",
     "errors",
     "explain",
     "functions",
     "linear",
     "operators",
+    "rate",
     "solve",
     "theory",
 ]

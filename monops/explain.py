@@ -5,11 +5,11 @@ from __future__ import annotations
 import textwrap
 from dataclasses import dataclass
 
-from monops.algorithms import Assessment, assess, grouped_refusals
+from monops.algorithms import Algorithm, Assessment, assess, grouped_refusals
 from monops.problem import Inclusion, Summand
 from monops.solve import as_inclusion
 
-WIDTHS = (27, 18, 11, 38, 44)
+WIDTHS = (30, 18, 11, 38, 44)
 HEADINGS = ("method", "proven steps", "default", "rate", "cost of an iteration")
 
 
@@ -91,3 +91,54 @@ def explain(problem: Inclusion | Summand, batch_ndim: int = 0) -> Explanation:
     """
     inclusion = as_inclusion(problem).batched(batch_ndim)
     return Explanation(inclusion, tuple(assess(inclusion)))
+
+
+def rate(
+    algorithm: Algorithm, problem: Inclusion | Summand, step_size: float | None = None, batch_ndim: int = 0
+) -> float | None:
+    """The proven contraction factor of one iteration of a method on a problem.
+
+    Parameters
+    ----------
+    algorithm : Algorithm
+    problem : Inclusion, Function or Operator
+    step_size : float, optional
+        Any step inside the proven interval. Default: the step that the method takes.
+    batch_ndim : int, default 0
+        As in ``solve``.
+
+    Returns
+    -------
+    float or None
+        The distance to the solution (for a method with memory: the energy that its ``guarantee`` names) shrinks by this
+        factor or a smaller one; None where no linear rate is proven. It is the number that `proofs` checks.
+
+    Raises
+    ------
+    NotApplicableError, StepSizeError
+        As ``solve`` does.
+
+    Examples
+    --------
+    >>> import numpy as np, monops
+    >>> M = np.array([[0.6, -0.8], [0.8, 0.6]])  # mu = 0.6, L = 1: forward steps contract by sqrt(1 - mu^2/L^2)
+    >>> round(monops.rate(monops.ForwardStep(), monops.Affine(M)), 9)
+    0.8
+    """
+    terms = algorithm.match(as_inclusion(problem).batched(batch_ndim))
+    if step_size is None:
+        return terms.guarantee.factor(terms.step_size)
+    return terms.guarantee.factor(terms.guarantee.resolve(step_size, algorithm.name))
+
+
+def best_step(algorithm: Algorithm, problem: Inclusion | Summand, batch_ndim: int = 0) -> float:
+    """The step size with the best proven rate of a method on a problem; the usual choice where no rate tells steps apart.
+
+    Examples
+    --------
+    >>> import numpy as np, monops
+    >>> problem = monops.Quadratic(np.diag([1.0, 3.0])) + monops.L1Norm()
+    >>> monops.best_step(monops.ForwardBackward(), problem)  # 2/(mu + L)
+    0.5
+    """
+    return float(algorithm.match(as_inclusion(problem).batched(batch_ndim)).guarantee.best_step)
