@@ -1,4 +1,4 @@
-"""``rate`` and ``best_step`` are the numbers of the theorems; the choice is the best of all methods, found without asking all."""
+"""``rate`` and ``best_step`` are the numbers of the theorems; the choice is the best of all methods."""
 
 from __future__ import annotations
 

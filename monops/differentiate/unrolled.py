@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -29,13 +29,15 @@ def unrolled(
     with without_record():
         method, terms, choice = choose(still, algorithm)
         begun = solve(still, method, x0=start, tol=tol, max_iter=0, batch_ndim=still.batch_ndim, on_failure="ignore")
+    if type(method).__name__ in newton.__all__:
+        _refuse(method)
     lend_numbers(still, live)
     recorded = recorded_terms(method, live, terms)
     state = method.init(recorded, start if x0 is None else x0)
     for _ in range(steps):
         state = method.step(recorded, state)
-        if not method.is_map:
-            _refuse_moving_steps(method, state, start, still.batch_ndim)
+        if not method.is_map and autodiff.tracks_gradient(*_row_numbers(state, start, still.batch_ndim)):
+            _refuse(method)
     x, dual = method.solution(recorded, state)
     with without_record():
         plain = rebuilt(state, autodiff.detach)
@@ -59,18 +61,18 @@ def unrolled(
     )
 
 
-def _refuse_moving_steps(method: Algorithm, state: Any, start: Array, batch_ndim: int) -> None:
-    """Raise CapabilityError for methods whose steps are chosen from the iterates: recorded numbers, one a row, in the state.
+def _row_numbers(state: Any, x: Array, batch_ndim: int) -> list[Array]:
+    """The entries of a state with one number a row, step sizes for example."""
+    batch = arrays.leaves(x)[0].shape[:batch_ndim]
+    return [leaf for leaf in arrays.leaves(state) if arrays.is_array(leaf) and leaf.shape == batch]
 
-    Derivatives of such choices (ratios of differences that tend to 0) grow without bound along the way.
-    """
-    batch = arrays.leaves(start)[0].shape[:batch_ndim]
-    numbers = [leaf for leaf in arrays.leaves(state) if arrays.is_array(leaf) and leaf.shape == batch]
-    if autodiff.tracks_gradient(*numbers) or type(method).__name__ in newton.__all__:
-        raise CapabilityError(
-            f"{method.name} chooses its steps from the iterates, and the derivatives of these choices grow without bound: "
-            "unroll a method with a fixed step, such as ForwardBackward, or use mode='implicit'"
-        )
+
+def _refuse(method: Algorithm) -> NoReturn:
+    """Raise CapabilityError: derivatives of chosen steps, ratios of differences that tend to 0, grow without bound."""
+    raise CapabilityError(
+        f"{method.name} chooses its steps from the iterates, and the derivatives of these choices grow without bound: unroll "
+        "a method with a fixed step, such as ForwardBackward, or use mode='implicit'"
+    )
 
 
 def _status(residual: float, tol: float) -> Status:
