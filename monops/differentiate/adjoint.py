@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -13,7 +14,8 @@ import array_api_compat
 from monops import arrays
 from monops.arrays import Array
 
-RESTART = 30  # directions kept: twice so many points of memory
+LEAST, MOST = 30, 200  # directions kept before a restart: between these, as far as MEMORY allows
+MEMORY = 1 << 25  # entries of all directions and images together
 PROGRESS = 0.9  # a residual that fell below so much of the last gives a better next direction than the last image
 STANDSTILL = 0.999  # a cycle that does not bring the residual below so much of it will not do so later
 
@@ -72,8 +74,9 @@ def solve_adjoint(back: Callable[[Array], Array], v: Array, tol: float, max_prod
     goal = tol * size
     w, residual, products = 0.0 * v, v, 0
     left = size
+    restart = min(MOST, max(LEAST, MEMORY // (2 * sum(int(math.prod(leaf.shape)) for leaf in arrays.leaves(v)) + 1)))
     while products < max_products and not arrays.holds_everywhere(~(left > goal)):
-        length = min(RESTART, max_products - products)
+        length = min(restart, max_products - products)
         move, count = _cycle(lambda u: u - back(u), residual, 0.5 * goal, length, batch_ndim)
         w = w + move
         residual = v - (w - back(w))
