@@ -13,7 +13,7 @@ from monops.errors import DataError
 
 WINDOW = 10  # accelerated points must beat the largest of so many last residuals
 SUFFICIENT = 0.999  # by this factor: a residual that stands still is no progress
-BOUND = 1e6  # and stay below BOUND |g_0| (n + 1)^-DECAY for the n-th accelerated step: summable, the hypothesis of the theorem
+BOUND = 1e6  # they start where |g| <= BOUND |g_0| (n + 1)^-DECAY, n of them having been kept: the hypothesis of the theorem
 DECAY = 1.000001
 
 
@@ -52,11 +52,11 @@ class Anderson(Acceleration):
 
     Notes
     -----
-    An accelerated point is evaluated, and kept if its residual g = z - Tz is below the largest of the last ten and below 1e6
-    |g_0|/(n + 1)^1.000001, n counting the accelerated points; otherwise that row goes back to the plain (relaxed) step from
-    the point before. Either finitely many accelerated points are kept, and the Krasnosel'skii-Mann theorem holds from there, or
-    their residuals are summable, and the distance to each fixed point is quasi-Fejer. **Certificate** of the wrapped
-    method, at Tz. **Cost** one step of the wrapped method, 3 memory inner products and one small solve.
+    An accelerated point is proposed where |g| = |z - Tz| is below 1e6 |g_0|/(n + 1)^1.000001, n accelerated points having been
+    kept, and is kept if its own residual is below the largest of the last ten; otherwise that row takes the plain (relaxed)
+    step from the point before. The regularisation bounds an accelerated step by a multiple of |g|, so that those kept have a finite
+    sum: the iteration is one of Krasnosel'skii and Mann with summable errors. **Certificate** of the wrapped method, at Tz.
+    **Cost** one step of the wrapped method, 3 memory inner products and one small solve.
 
     References
     ----------
@@ -89,8 +89,8 @@ class Anderson(Acceleration):
 
     @property
     def rate(self) -> tuple[str, str]:
-        if not self.safeguard:
-            return "none proven without the safeguard", "Anderson (1965)"
+        if not self.safeguard or self.regularisation == 0:
+            return "none proven without safeguard and regularisation", "Anderson (1965)"
         return "convergence of z; |z - Tz| -> 0", "Fu-Zhang-Boyd (2020)"
 
     def begin(self, terms: Terms, z: Array) -> State:
@@ -119,7 +119,8 @@ class Anderson(Acceleration):
         window = xp.where(accept[..., None], moved, state.window)
         plain = z - 0.5 * g if self.safeguard and terms.averagedness == 1.0 else Tz  # a map that only preserves distances
         candidate = Tz - combine(memory, g, self.type, self.regularisation, batch_ndim)
-        offers = accept & (seen > 1) & xp.isfinite(arrays.norm(candidate, batch_ndim))
+        below = residual <= BOUND * first * (used + 1.0) ** -DECAY
+        offers = accept & (seen > 1) & (below | (not self.safeguard)) & xp.isfinite(arrays.norm(candidate, batch_ndim))
         new = pick(offers, candidate, pick(accept, plain, state.fallback))
         fallback = pick(accept, plain, state.fallback)
         ones, zeros = xp.ones_like(residual), xp.zeros_like(residual)
@@ -132,6 +133,4 @@ class Anderson(Acceleration):
         xp = arrays.namespace(residual)
         if not self.safeguard:
             return xp.ones_like(residual) > 0
-        recent = SUFFICIENT * xp.max(state.window, axis=-1)
-        bound = BOUND * state.first * (state.used + 1.0) ** -DECAY
-        return (residual <= recent) & (residual <= bound)
+        return residual <= SUFFICIENT * xp.max(state.window, axis=-1)
