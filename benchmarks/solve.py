@@ -52,6 +52,7 @@ def ours(case: Case, method: Any, limit: float) -> Callable[[float | None], tupl
             case.problem(),
             method,
             tol=None if tolerance is None else tolerance * case.scale,
+            x0=case.start,
             batch_ndim=case.batch_ndim,
             max_iter=1_000_000,
             callback=lambda check: time.perf_counter() - begin > limit,
@@ -143,9 +144,11 @@ def times(case: Case, call: Any, runs: list[Run], best: float) -> list[tuple[flo
     return found
 
 
-def run_row(name: str, shrink: int, limit: float, by_hand: bool) -> list[dict[str, Any]]:
-    """All solvers of a row: one record each."""
+def run_row(name: str, shrink: int, limit: float, by_hand: bool, optima: dict[str, float]) -> list[dict[str, Any]]:
+    """All solvers of a row: one record each; ``optima`` has the least values that earlier runs found, and learns."""
     case = ROWS[name](shrink)
+    key = f"{name}/{shrink}/{case.scale!r}"
+    known = optima.get(key, math.inf)
     calls: dict[str, Any] = {"monops": ours(case, None, limit)}
     records: list[dict[str, Any]] = []
     if by_hand:
@@ -156,10 +159,11 @@ def run_row(name: str, shrink: int, limit: float, by_hand: bool) -> list[dict[st
         except ImportError:
             records.append({"row": name, "solver": title, "remark": f"{module} is not installed"})
     runs: dict[str, list[Run]] = {}
-    best = math.inf
+    best = known
     for title, call in calls.items():
         runs[title] = sweep(case, call, limit, best, title == "monops")
-        best = least(case, [run for some in runs.values() for run in some], math.inf)
+        best = least(case, [run for some in runs.values() for run in some], known)
+    optima[key] = best
     for title, call in calls.items():
         record: dict[str, Any] = {"row": name, "solver": title, "shrink": shrink, "best": best}
         record["times"] = times(case, call, runs[title], best)
@@ -231,13 +235,16 @@ def main(*arguments: str) -> None:
     warnings.simplefilter("ignore")
     path = Path(settings.out)
     path.parent.mkdir(parents=True, exist_ok=True)
+    store = path.with_name("solve_optima.json")
+    optima: dict[str, float] = json.loads(store.read_text()) if store.exists() else {}
     everything: list[dict[str, Any]] = []
     print(f"seconds to a relative accuracy of {', '.join(f'{level:g}' for level in LEVELS)}; at the end the best accuracy reached")
     with path.open("w") as file:
         for name in wanted:
-            records = run_row(name, QUICK if settings.quick else 1, settings.limit, settings.by_hand)
+            records = run_row(name, QUICK if settings.quick else 1, settings.limit, settings.by_hand, optima)
             show(records)
             everything += records
             file.writelines(json.dumps(record) + "\n" for record in records)
             file.flush()
+            store.write_text(json.dumps(optima, indent=0))
     summary(everything)

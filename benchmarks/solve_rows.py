@@ -35,6 +35,7 @@ class Case(NamedTuple):
     scale: float
     exact: float | None = None
     read: Callable[[Any], Any] = lambda result: result.x
+    start: Any = None
     batch_ndim: int = 0
     by_hand: tuple[Any, ...] = ()
 
@@ -174,7 +175,7 @@ def logistic(shrink: int) -> Case:
     def celer(module: Any) -> Call:
         def call(tolerance: float) -> tuple[Any, int | None]:
             model = module.LogisticRegression(C=C, fit_intercept=False, tol=tolerance, max_iter=1000).fit(csc, labels)
-            return model.coef_.ravel(), int(np.max(model.n_iter_))
+            return model.coef_.ravel(), None
 
         return call
 
@@ -418,7 +419,7 @@ def portfolio(shrink: int) -> Case:
         return 0.5 * float(y @ y) + 0.5 * float(x @ (risk * x)) - float(mean @ x)
 
     return Case(
-        lambda: monops.LeastSquares(F, np.zeros(k)) + monops.SquaredL2(risk) + monops.Linear(-mean) + monops.Simplex(),
+        lambda: monops.SquaredL2() @ F + monops.SquaredL2(risk) + monops.Linear(-mean) + monops.Simplex(),
         value,
         lambda x: max(abs(float(x.sum()) - 1.0), -float(x.min()), 0.0),
         program_peers(P, q, A, lower, upper, lambda x: x[:n]),
@@ -498,6 +499,7 @@ def batch(shrink: int) -> Case:
         box_violation(-0.5, 0.5),
         {"DAQP in a loop": ("daqp", daqp), "PIQP in a loop": ("piqp", piqp)},
         float(np.linalg.norm(q[0])),
+        start=np.zeros((rows, n)),
         batch_ndim=1,
         by_hand=(monops.SemismoothNewton(), monops.AcceleratedForwardBackward()),
     )
@@ -741,10 +743,11 @@ def deblurring(shrink: int) -> Case:
         return 0.5 * float(np.sum((blur.apply(x) - b) ** 2)) + weight * total_variation(x)
 
     def pyproximal(module: Any) -> Call:
-        from pylops import Gradient
-        from pylops.signalprocessing import Convolve2D
+        from pylops import FunctionOperator, Gradient
 
-        C = Convolve2D((n, n), h=kernel, offset=(4, 4))
+        C = FunctionOperator(
+            lambda x: blur.apply(x.reshape(n, n)).ravel(), lambda y: blur.adjoint(y.reshape(n, n)).ravel(), n * n
+        )
 
         def call(tolerance: float) -> tuple[Any, int | None]:
             count = steps_for(tolerance, 12)

@@ -1,7 +1,7 @@
 """Proximal gradient steps whose size follows the local curvature, for f + h (Latafat, Themelis, Stella and Patrinos 2024).
 
-x+ = prox_{g+ f}(x - g+ grad h(x)),  g+ = g min{ sqrt(1/pi + g/g_-),
-    sqrt((1 - r/pi) / max(g^2 L^2 + 2 g l (r - 1) - (2 r - 1), 0)) },
+x+ = prox_{g+ f}(x - g+ grad h(x)),  g+ = g min{ sqrt(1/pi + g/g_-), sqrt((1 - r/pi)/max(D, 0)) } with
+D = g^2 L^2 + 2 g l (r - 1) - (2 r - 1),
 l = <dh, dx>/|dx|^2 and L = |dh|/|dx| for the last change dx of x and dh of its gradient (Latafat, Themelis and Patrinos 2024).
 """
 
