@@ -15,6 +15,7 @@ import monops
 from monops import arrays, errors
 from monops.differentiate import differentiable_solve
 from monops.differentiate.adjoint import solve_adjoint
+from monops.differentiate.recorded import lend_numbers, rebuilt, recorded_terms
 
 torch = pytest.importorskip("torch")
 
@@ -87,6 +88,12 @@ CASES = (
         lambda P, q: monops.Quadratic(symmetric(P), q) + monops.Box(-1.0, 1.0),
         (torch.eye(N, dtype=D), Q),
         (monops.DouglasRachford(), monops.PeacemanRachford()),
+    ),
+    Case(
+        "coinciding eigenvalues in ADMM",
+        lambda P, A, b: monops.Quadratic(symmetric(P), Q) + monops.Point(b) @ monops.Matrix(A),
+        (torch.eye(N, dtype=D), ROWS, RIGHT),
+        (monops.ADMM(),),
     ),
     Case(
         "the answer before z",  # Douglas-Rachford has x after one step, and z much later
@@ -297,6 +304,10 @@ def test_adjoint_equation_of_an_isometry_is_solved_where_its_iteration_does_not_
     found = solve_adjoint(lambda w: turn.T @ w, v, 1e-12, 100, 0)
     assert np.allclose(found.w, np.linalg.solve(np.eye(2) - turn.T, v), atol=1e-12)
     assert found.products <= 4
+    skew = solve_adjoint(
+        lambda w: w - turn @ w, v, 1e-12, 100, 0
+    )  # residuals do not fall at first: images are orthogonal to them
+    assert np.allclose(skew.w, np.linalg.solve(turn, v), atol=1e-12)
 
 
 def test_adjoint_equation_of_rows_and_restarts_is_the_dense_solve() -> None:
@@ -366,14 +377,32 @@ def test_the_numbers_are_those_of_solve_and_the_result_says_who_was_differentiat
 
 
 def test_caches_of_the_problem_are_neither_used_nor_filled() -> None:
-    matrix = A.clone().requires_grad_()
+    matrix, x0 = A.clone().requires_grad_(), torch.zeros(2, N, dtype=D)
     problem = monops.LeastSquares(matrix, B) + monops.SquaredL2(0.3)
     with torch.no_grad():
-        problem.terms[0].summand.gradient(torch.zeros(2, N, dtype=D))  # keeps a transposed matrix that records nothing
-    first, second = (differentiable_solve(problem, monops.DouglasRachford()).x for _ in range(2))
-    expected = torch.autograd.grad(first.sum(), matrix)[0]
-    assert torch.allclose(torch.autograd.grad(second.sum(), matrix)[0], expected)  # the first record is freed by now
-    assert expected.norm() > 0.1
+        problem.terms[0].summand.gradient(x0)  # keeps a transposed matrix that records nothing
+    fresh = monops.LeastSquares(matrix, B) + monops.SquaredL2(0.3)
+    first, second, third = (
+        torch.autograd.grad(differentiable_solve(p, monops.ForwardBackward(), x0=x0, batch_ndim=1).x.sum(), matrix)[0]
+        for p in (problem, problem, fresh)
+    )
+    assert torch.equal(first, third)
+    assert torch.equal(second, third)
+    assert third.norm() > 0.1
+
+
+def test_constants_are_computed_once_and_without_a_record() -> None:
+    problem = monops.LeastSquares(A.clone().requires_grad_(), B) + monops.L1Norm(0.3)
+    live, still = rebuilt(problem, lambda array: array), rebuilt(problem, lambda array: array.detach())
+    method = monops.ForwardBackward()
+    terms = method.match(still)
+    lend_numbers(still, live)
+    assert vars(live.terms[0].summand)["constants"] is terms.B.constants
+    assert vars(live.terms[0].summand.A)["norm"] is still.terms[0].summand.A.norm
+    recorded = recorded_terms(method, live, terms)
+    assert recorded.guarantee is terms.guarantee
+    assert recorded.step_size == terms.step_size
+    assert recorded.B.live.A.matrix.requires_grad
 
 
 def test_tensors_held_by_callables_are_seen() -> None:
