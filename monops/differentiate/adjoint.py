@@ -69,68 +69,99 @@ def solve_adjoint(back: Callable[[Array], Array], v: Array, tol: float, max_prod
 
     Walker and Zhou (1994), A simpler GMRES; Jiranek and Rozloznik (2010), Adaptive version of simpler GMRES.
     """
-    size = arrays.norm(v, batch_ndim)
-    xp = arrays.namespace(size)
+    target = _vector(v, batch_ndim)
+    xp = arrays.namespace(target)
+
+    def apply(vector: Array) -> Array:
+        return vector - _vector(back(_point(vector, v, batch_ndim)), batch_ndim)
+
+    size = _size(target)
     goal = tol * size
-    w, residual, products = 0.0 * v, v, 0
-    left = size
-    restart = min(MOST, max(LEAST, MEMORY // (2 * sum(int(math.prod(leaf.shape)) for leaf in arrays.leaves(v)) + 1)))
+    w, residual, left, products = 0.0 * target, target, size, 0
+    restart = min(MOST, max(LEAST, MEMORY // (2 * math.prod(target.shape) + 1)))
     while products < max_products and not arrays.holds_everywhere(~(left > goal)):
-        length = min(restart, max_products - products)
-        move, count = _cycle(lambda u: u - back(u), residual, 0.5 * goal, length, batch_ndim)
+        move, count = _cycle(apply, residual, 0.5 * goal, min(restart, max_products - products))
         w = w + move
-        residual = v - (w - back(w))
+        residual = target - apply(w)
         products += count + 1
-        before, left = left, arrays.norm(residual, batch_ndim)
+        before, left = left, _size(residual)
         if arrays.holds_everywhere(~(left > goal) | (left > STANDSTILL * before)):
             break
-    one = xp.ones_like(size)
-    return Adjoint(w, left / xp.where(size > 0, size, one), products)
+    relative = left / xp.where(size > 0, size, xp.ones_like(size))
+    return Adjoint(_point(w, v, batch_ndim), relative[..., 0], products)
 
 
-def _cycle(apply: Callable[[Array], Array], r: Array, goal: Array, length: int, batch_ndim: int) -> tuple[Array, int]:
+def _cycle(apply: Callable[[Array], Array], r: Array, goal: Array, length: int) -> tuple[Array, int]:
     """A combination of at most ``length`` directions whose image is nearest to r in every row, and their number."""
-    left = arrays.norm(r, batch_ndim)
-    xp = arrays.namespace(left)
-    zero, one = xp.zeros_like(left), xp.ones_like(left)
-    epsilon = arrays.epsilon(r)
-    direction = _unit(r, left)
+    xp, left = arrays.namespace(r), _size(r)
+    one, zero = xp.ones_like(left), xp.zeros_like(left)
+    direction = r / _nonzero(left)
     directions: list[Array] = []
     images: list[Array] = []
-    columns: list[list[Array]] = []
+    columns: list[Array] = []
     weights: list[Array] = []
     while len(directions) < length:
         directions.append(direction)
         image = apply(direction)
-        whole = arrays.norm(image, batch_ndim)
-        column = [zero] * len(images)
-        for _ in range(2):  # the second pass removes what rounding left of the first
-            for index, q in enumerate(images):
-                part = arrays.inner(q, image, batch_ndim)
-                column[index] = column[index] + part
-                image = image - arrays.scale_rows(part, q)
-        rest = arrays.norm(image, batch_ndim)
-        new = rest > 10 * epsilon * whole
-        q = arrays.scale_rows(xp.where(new, one, zero), _unit(image, rest))
-        weight = arrays.inner(q, r, batch_ndim)
-        columns.append([*column, xp.where(new, rest, one)])
+        whole, column = _size(image), left[..., :0]
+        if images:
+            basis = xp.stack(images, axis=-2)
+            column = xp.zeros_like(basis[..., 0])
+            for _ in range(2):  # the second pass removes what rounding left of the first
+                parts = basis @ image[..., None]
+                column = column + parts[..., 0]
+                image = image - (xp.matrix_transpose(basis) @ parts)[..., 0]
+        rest = _size(image)
+        new = rest > 10 * arrays.epsilon(r) * whole
+        q = xp.where(new, image / _nonzero(rest), xp.zeros_like(image))
+        weight = xp.sum(q * r, axis=-1, keepdims=True)
+        columns.append(xp.concat([column, xp.where(new, rest, one)], axis=-1))
         images.append(q)
         weights.append(weight)
-        r = r - arrays.scale_rows(weight, q)
-        before, left = left, arrays.norm(r, batch_ndim)
+        r = r - weight * q
+        before, left = left, _size(r)
         if arrays.holds_everywhere(~(left > goal) | ~new):
             break
-        direction = arrays.select_rows(left <= PROGRESS * before, _unit(r, left), q)
+        direction = xp.where(left <= PROGRESS * before, r / _nonzero(left), q)
     count = len(directions)
-    triangle = xp.stack([xp.stack([*column, *[zero] * (count - len(column))], axis=-1) for column in columns], axis=-1)
-    factors = xp.linalg.solve(triangle, xp.stack(weights, axis=-1)[..., None])[..., 0]
-    move = arrays.scale_rows(factors[..., 0], directions[0])
-    for index, direction in enumerate(directions[1:], start=1):
-        move = move + arrays.scale_rows(factors[..., index], direction)
-    return move, count
+    padded = [xp.concat([column, *[zero] * (count - column.shape[-1])], axis=-1) for column in columns]
+    factors = xp.linalg.solve(xp.stack(padded, axis=-1), xp.stack(weights, axis=-2))
+    return (xp.matrix_transpose(xp.stack(directions, axis=-2)) @ factors)[..., 0], count
 
 
-def _unit(x: Array, size: Array) -> Array:
-    """x/|x| in every row, 0 where x is."""
+def _vector(point: Array, batch_ndim: int) -> Array:
+    """The entries of each row behind each other: (..., n), real."""
+    parts = [arrays.flat_rows(leaf, batch_ndim) for leaf in arrays.leaves(point)]
+    xp = arrays.namespace(parts[0])
+    if xp.isdtype(parts[0].dtype, "complex floating"):
+        parts = [half(part) for part in parts for half in (xp.real, xp.imag)]
+    return parts[0] if len(parts) == 1 else xp.concat(parts, axis=-1)
+
+
+def _point(vector: Array, structure: Array, batch_ndim: int) -> Array:
+    """The point of the given structure from its entries."""
+    xp, place = arrays.namespace(vector), 0
+
+    def take(count: int) -> Array:
+        nonlocal place
+        place += count
+        return vector[..., place - count : place]
+
+    def leaf_of(leaf: Array) -> Array:
+        count = math.prod(int(n) for n in leaf.shape[batch_ndim:])
+        if xp.isdtype(leaf.dtype, "complex floating"):
+            return xp.reshape(take(count) + 1j * take(count), leaf.shape)
+        return xp.reshape(take(count), leaf.shape)
+
+    return arrays.tree_map(leaf_of, structure)
+
+
+def _size(vector: Array) -> Array:
+    """Norm of each row, (..., 1)."""
+    return arrays.namespace(vector).linalg.vector_norm(vector, axis=-1, keepdims=True)
+
+
+def _nonzero(size: Array) -> Array:
+    """The size, or 1 where it is 0, to divide by."""
     xp = arrays.namespace(size)
-    return arrays.scale_rows(1.0 / xp.where(size > 0, size, xp.ones_like(size)), x)
+    return xp.where(size > 0, size, xp.ones_like(size))

@@ -13,7 +13,7 @@ import numpy as np
 
 from monops import arrays, autodiff
 from monops.acceleration.wrapper import Acceleration
-from monops.algorithms import Algorithm, Assessment, assess
+from monops.algorithms import Algorithm, assess, grouped_refusals, methods
 from monops.arrays import Array
 from monops.differentiate.adjoint import pullback, solve_adjoint
 from monops.differentiate.recorded import recorded_terms
@@ -83,15 +83,7 @@ def _image(method: Algorithm, terms: Any, z: Array) -> Array:
 
 def through_a_map(problem: Inclusion, result: Result, settings: dict[str, Any]) -> Result:
     """The answer of a method that is no map, as the result of one that is."""
-    entries = [entry for entry in assess(problem) if entry.algorithm.is_map]
-    able = [entry for entry in entries if entry.terms is not None]
-    if not able:
-        raise NotApplicableError(
-            f"{result.algorithm.name} is no fixed-point map, and no method that is one applies to {problem}: use "
-            f"mode='unrolled'. {'; '.join(entry.refusal for entry in entries)}"
-        )
-    small = 10.0 * float(np.max(result.residual, initial=0.0))
-    method = next((entry for entry in able if _residual_at(entry, result.x, problem) <= small), able[0]).algorithm
+    method = _map_that_stands_at(result, problem) or _any_map(result, problem)
     ended = solve(problem, method, x0=result.x, **settings)
     choice = f"{result.choice}; {result.algorithm.name} is no fixed-point map: its answer was handed to {method.name}"
     return dataclasses.replace(
@@ -103,12 +95,32 @@ def through_a_map(problem: Inclusion, result: Result, settings: dict[str, Any]) 
     )
 
 
-def _residual_at(entry: Assessment, x: Array, problem: Inclusion) -> float:
-    """The largest residual after one step of a method from x: small where its fixed point is x itself."""
-    method, terms = entry.algorithm, entry.terms
-    state = method.step(terms, method.init(terms, x))
-    rows = host_rows(arrays.norm(method.certificate(terms, state), problem.batch_ndim))
-    return float(np.max(rows, initial=0.0))
+def _map_that_stands_at(result: Result, problem: Inclusion) -> Algorithm | None:
+    """The cheapest map whose fixed point is the answer itself: one step leaves a small residual."""
+    small = 10.0 * float(np.max(result.residual, initial=0.0))
+    kinds = sorted((kind for kind in methods() if kind.is_map), key=lambda kind: kind.evaluations)
+    for method in (kind() for kind in kinds):
+        try:
+            terms = method.match(problem)
+        except NotApplicableError:
+            continue
+        state = method.step(terms, method.init(terms, result.x))
+        rows = host_rows(arrays.norm(method.certificate(terms, state), problem.batch_ndim))
+        if float(np.max(rows, initial=0.0)) <= small:
+            return method
+    return None
+
+
+def _any_map(result: Result, problem: Inclusion) -> Algorithm:
+    """The method with a map that has the least predicted effort."""
+    entries = [entry for entry in assess(problem) if entry.algorithm.is_map]
+    able = [entry for entry in entries if entry.terms is not None]
+    if not able:
+        raise NotApplicableError(
+            f"{result.algorithm.name} is no fixed-point map, and no method that is one applies to {problem}: use "
+            f"mode='unrolled'. {'; '.join(grouped_refusals(entries))}"
+        )
+    return able[0].algorithm
 
 
 def attached(result: Result, fixed: Fixed, live: Inclusion, demanded: Demanded) -> Result:
