@@ -8,9 +8,14 @@ from collections.abc import Callable
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # one thread for everybody; NumPy reads it when it is imported
 
-from benchmarks import overhead, programs, prox
+from benchmarks import overhead, programs, prox, solve
 
-BENCHMARKS: dict[str, Callable[..., None]] = {"overhead": overhead.main, "programs": programs.main, "prox": prox.main}
+BENCHMARKS: dict[str, Callable[..., None]] = {
+    "overhead": overhead.main,
+    "programs": programs.main,
+    "prox": prox.main,
+    "solve": solve.main,
+}
 
 
 def main() -> int:

@@ -28,6 +28,7 @@ from benchmarks.solve_rows import ROWS, Case
 
 LEVELS = (1e-3, 1e-6, 1e-9)
 TOLERANCES = tuple(10.0**-k for k in range(1, 13))
+FINE = 1e-9
 FEASIBLE = 1e-11  # infeasibility up to which a value counts as a bound of the optimum
 QUICK = 4  # divides the sizes
 
@@ -89,7 +90,7 @@ def timed(case: Case, call: Callable[[float | None], tuple[Any, int | None, str]
 
 def error_of(case: Case, run: Run, best: float) -> float:
     """The larger of the relative excess and the relative infeasibility."""
-    if not math.isfinite(run.value):
+    if not math.isfinite(run.value) or not math.isfinite(best):
         return math.inf
     scale = abs(best) if case.exact is None else case.exact
     return max(abs(run.value - best) / max(scale, 1e-300), run.violation)
@@ -117,9 +118,13 @@ def sweep(
     for tolerance in TOLERANCES:
         run = timed(case, call, tolerance)
         runs.append(run)
-        if not math.isfinite(run.value) or run.seconds > limit or time.perf_counter() - begin > 3.0 * limit:
+        if not math.isfinite(run.value) or error_of(case, run, known) <= 0.1 * LEVELS[-1]:
             break
-        if math.isfinite(known) and error_of(case, run, min(known, run.value)) <= 0.1 * LEVELS[-1]:
+        if run.seconds > limit or time.perf_counter() - begin > 3.0 * limit:
+            if tolerance > FINE and run.seconds < 5.0 * limit and not default:
+                runs.append(timed(case, call, FINE))  # a slow solver is asked once for all the accuracy
+            break
+        if len(runs) > 3 and len({(old.value, old.iterations) for old in runs[-4:]}) == 1:
             break
     return runs
 
@@ -189,9 +194,8 @@ def show(records: list[dict[str, Any]]) -> None:
     print(f"\n{records[0]['row'] if not measured else measured[0]['row']}: seconds (iterations) xratio to monops")
     for record in measured:
         cells = [cell(entry, mine) for entry, mine in zip(record["times"], reference, strict=True)]
-        print(
-            f"  {record['solver']:<28} {cells[0]:>24} {cells[1]:>24} {cells[2]:>24}  {record['least_error']:.0e} {record['remark']}"
-        )
+        line = " ".join(f"{text:>24}" for text in cells)
+        print(f"  {record['solver']:<28} {line}  {record['least_error']:.0e} {record['remark']}")
     for record in records:
         if "times" not in record:
             print(f"  {record['solver']:<28} {record['remark']}")
@@ -224,7 +228,7 @@ def main(*arguments: str) -> None:
     parser = argparse.ArgumentParser("benchmarks solve")
     parser.add_argument("--rows", default=",".join(ROWS), help="names, separated by commas; all by default")
     parser.add_argument("--quick", action="store_true", help="sizes divided by four")
-    parser.add_argument("--limit", type=float, default=3.0, help="seconds for one call of a solver")
+    parser.add_argument("--limit", type=float, default=2.0, help="seconds for one call of a solver")
     parser.add_argument("--by-hand", action="store_true", help="also the methods that the rows name")
     parser.add_argument("--out", default="out/solve.jsonl", help="file for one JSON line a solver and row")
     settings = parser.parse_args(arguments)
@@ -238,7 +242,9 @@ def main(*arguments: str) -> None:
     store = path.with_name("solve_optima.json")
     optima: dict[str, float] = json.loads(store.read_text()) if store.exists() else {}
     everything: list[dict[str, Any]] = []
-    print(f"seconds to a relative accuracy of {', '.join(f'{level:g}' for level in LEVELS)}; at the end the best accuracy reached")
+    print(
+        f"seconds to a relative accuracy of {', '.join(f'{level:g}' for level in LEVELS)}; at the end the best accuracy reached"
+    )
     with path.open("w") as file:
         for name in wanted:
             records = run_row(name, QUICK if settings.quick else 1, settings.limit, settings.by_hand, optima)

@@ -525,7 +525,7 @@ def highs(kind: str, c: np.ndarray, A: Any, lower: np.ndarray, upper: np.ndarray
             for name, setting in (("output_flag", False), ("threads", 1), ("solver", kind), ("time_limit", 10.0)):
                 solver.setOptionValue(name, setting)
             for name in ("primal_feasibility_tolerance", "dual_feasibility_tolerance", "kkt_tolerance"):
-                solver.setOptionValue(name, min(1e-2, max(1e-10, tolerance)))
+                solver.setOptionValue(name, min(1e-2 if kind == "pdlp" else 1e-7, max(1e-10, tolerance)))
             solver.passModel(program)
             solver.run()
             found, info = solver.getSolution(), solver.getInfo()
@@ -616,7 +616,7 @@ def basis_pursuit(shrink: int) -> Case:
 def _affine(module: Any, A: np.ndarray, b: np.ndarray) -> Callable[[], Any]:
     """pyproximal's protocol for the projection on Ax = b, factorised once."""
 
-    class Projection(module.ProxOperator):  # type: ignore[misc, name-defined]
+    class Projection(module.ProxOperator):
         def __init__(self) -> None:
             super().__init__(None, False)
             self.factor = scipy.linalg.cho_factor(A @ A.T)
