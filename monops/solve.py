@@ -32,7 +32,7 @@ def solve(
     stop: Rule | None = None,
     max_iter: int = 10_000,
     batch_ndim: int = 0,
-    check_every: int = 10,
+    check_every: int | None = None,
     warm_start: Result | None = None,
     callback: Callable[[Check], Any] | None = None,
     history: bool = False,
@@ -62,8 +62,9 @@ def solve(
     batch_ndim : int, default 0
         The first ``batch_ndim`` axes of x index independent problems: each row has its own residual and status, and is
         frozen once it has ended; with one batch axis ended rows are put aside, and cost no more time.
-    check_every : int, default 10
-        Steps between two stopping checks; each reads one number a row from the device.
+    check_every : int, optional
+        Steps between two stopping checks; each reads one number a row from the device. Default: 10, and 1 for methods whose
+        steps are whole Newton systems.
     warm_start : Result, optional
         Start from the full state of another solve, dual and auxiliary points too: of a problem of the same shape, by the
         same method (which ``algorithm`` may leave out).
@@ -113,7 +114,7 @@ def solve(
     """
     rule = _rule(tol, stop)
     problem = as_inclusion(problem)
-    checks.check_settings(max_iter, batch_ndim, check_every, on_failure)
+    checks.check_settings(max_iter, batch_ndim, 1 if check_every is None else check_every, on_failure)
     problem = problem.batched(batch_ndim).with_tolerance(0.1 * (TOLERANCE if rule.tolerance is None else rule.tolerance))
     if warm_start is not None:
         if x0 is not None:
@@ -123,6 +124,7 @@ def solve(
     checks.check_data(problem, x0)
     algorithm, terms, choice = choose(problem, algorithm)
     checks.check_declared_constants(problem, x0)
+    check_every = algorithm.check_every if check_every is None else check_every
     run = Run(problem, algorithm, terms, x0, rule, max_iter, check_every, history)
     run.state = _first_state(run, warm_start)
     if save_to is not None or resume_from is not None:

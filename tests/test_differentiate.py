@@ -295,6 +295,19 @@ def test_at_a_kink_the_documented_element_lies_between_the_one_sided_derivatives
     assert least <= documented <= most
 
 
+@pytest.mark.parametrize("method", [monops.ForwardBackward(), monops.ChambollePock()], ids=lambda method: method.name)
+def test_at_a_weight_of_zero_the_derivative_is_that_to_the_right(method: Any) -> None:
+    weight = t(np.zeros(6)).requires_grad_()
+
+    def problem(weight: Any) -> Any:
+        smooth, norm = monops.SquaredL2().translate(SIGNAL), monops.L1Norm(weight)
+        return smooth + (norm if isinstance(method, monops.ForwardBackward) else norm @ monops.Identity((6,)))
+
+    x = differentiable_solve(problem(weight), method, tol=1e-10).x
+    (found,) = torch.autograd.grad(x.sum(), weight)
+    assert torch.allclose(found, -SIGNAL.sign(), atol=1e-8)  # x = soft-thresholding of the signal
+
+
 # ---- the adjoint equation -----------------------------------------------------------------------------
 
 

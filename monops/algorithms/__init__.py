@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
+from monops import arrays
 from monops.algorithms import cocoercive, lipschitz, newton, primal_dual, resolvents, stochastic
 from monops.algorithms.algorithm import Algorithm, Solution
 from monops.errors import NotApplicableError
@@ -67,6 +68,9 @@ def _price_of_norms(problem: Inclusion) -> float:
     """Predicted cost, in operator evaluations, of the norms that the constants of the problem need: n/4 for an n x n Gram."""
     price = 0.0
     for term in problem.terms:
+        P = getattr(term.summand, "P", None)
+        if arrays.is_array(P) and "_spectrum" not in vars(term.summand):
+            price += int(P.shape[-1]) / 2.0
         for linear_map in (term.map, getattr(term.summand, "A", None)):
             matrix = getattr(linear_map, "matrix", None)
             if isinstance(linear_map, LinearMap) and matrix is not None and "norm" not in vars(linear_map):
@@ -107,7 +111,7 @@ def grouped_refusals(entries: Iterable[Assessment]) -> list[str]:
 
 def _iterations(algorithm: Algorithm, terms: Any) -> float:
     factor = terms.guarantee.factor(terms.step_size)
-    typical = algorithm.typical_iterations
+    typical = algorithm.expected_iterations(terms)
     if isinstance(algorithm, cocoercive.AcceleratedForwardBackward) and terms.constants.strong_monotonicity > 0:
         factor = 1.0 - math.sqrt(min(1.0, terms.constants.strong_monotonicity * terms.step_size))
     if factor is None or factor >= 1.0:

@@ -51,6 +51,7 @@ class Algorithm(ABC):
     cost: ClassVar[str]  # of one iteration, in words
     evaluations: ClassVar[float]  # the same as a number of operator evaluations, for ranking
     typical_iterations: ClassVar[float]  # to a millionth of the start, for ranking where no linear rate is proven
+    check_every: ClassVar[int] = 10  # steps between two stopping checks, unless ``solve`` is told otherwise
     has_linear_rate: ClassVar[bool] = False  # whether ``guarantee`` may give a contraction factor
     needs_constants: ClassVar[bool] = True  # whether ``match`` asks for norms, which may cost more than a whole solve
     is_candidate: ClassVar[bool] = True  # whether ``solve`` may choose it unasked
@@ -75,6 +76,10 @@ class Algorithm(ABC):
     @abstractmethod
     def certificate(self, terms: Any, state: Any) -> Array:
         """An explicit element of the operator of the problem at the answer."""
+
+    def expected_iterations(self, terms: Any) -> float:
+        """Iterations to a millionth of the start where no linear rate is proven: at least ``typical_iterations``."""
+        return self.typical_iterations
 
     def governing(self, terms: Any, state: Any) -> Array:
         """The point z on which the fixed-point map of the method acts."""

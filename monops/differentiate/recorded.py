@@ -12,8 +12,7 @@ from monops.algorithms import Algorithm
 from monops.algorithms.shared.penalized_step import ByDiagonalization, ByInverse
 from monops.arrays import Array, Blocks
 from monops.constants import Constants, Known
-from monops.differentiate.twins import ThroughBounds, ThroughForward, through_correction
-from monops.functions import Box, BoxSupport
+from monops.differentiate.twins import BOUNDED, ThroughBounds, ThroughForward, through_correction
 from monops.linear import LinearMap
 from monops.problem import Inclusion, Summand, Term, named_arrays
 from monops.theory import Guarantee
@@ -85,7 +84,7 @@ def _paired(live: Any, still: Any) -> Any:
     if isinstance(live, (Term, Summand)) and _is_recorded(live):
         if live.has_forward and live.has_resolvent and live.constants.affine:
             return ThroughForward(live, still)
-        if isinstance(live, (Box, BoxSupport)):
+        if isinstance(live, BOUNDED):
             return ThroughBounds(live, still)
     fields = _fields(live)
     changes = {name: _paired(value, getattr(still, name)) for name, value in fields.items()}

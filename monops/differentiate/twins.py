@@ -8,7 +8,7 @@ from typing import Any, final
 from monops import arrays, autodiff
 from monops.algorithms.shared.penalized_step import ByInverse, PenalizedStep
 from monops.arrays import Array
-from monops.functions import Box
+from monops.functions import Box, BoxSupport, L1Norm, LInfBall
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,22 +45,34 @@ class ThroughForward(Twin):
 
 @final
 class ThroughBounds(Twin):
-    """Box or BoxSupport: a point beyond a bound moves with that bound.
+    """A box, a weighted l1 norm, or the conjugate of one: a point beyond a bound moves with that bound.
 
-    ``clip`` does not say so where lower = upper: torch gives both bounds the derivative 0 there, and equations are such boxes.
+    ``clip`` does not say so where lower = upper: torch gives both bounds the derivative 0 there, and equations are such boxes,
+    a weight 0 is one.
     """
+
+    def _bounds(self, step: Any) -> tuple[Any, Any]:
+        if isinstance(self.live, (L1Norm, LInfBall)):
+            size = step * self.live.weight if isinstance(self.live, L1Norm) else self.live.radius
+            return -size, size
+        factor = step if isinstance(self.live, BoxSupport) else 1.0
+        return factor * self.live.lower, factor * self.live.upper
 
     def entry_prox(self, x: Array, step: Any) -> Array:
         """The prox of every entry."""
-        if isinstance(self.live, Box):
-            return _nearest(x, self.live.lower, self.live.upper)
-        return x - _nearest(x, step * self.live.lower, step * self.live.upper)
+        if not arrays.namespace(x).isdtype(x.dtype, "real floating"):
+            return self.live.entry_prox(x, step)
+        nearest = _nearest(x, *self._bounds(step))
+        return nearest if isinstance(self.live, (Box, LInfBall)) else x - nearest
 
     def prox(self, x: Array, step: Any = 1.0) -> Array:
         """The prox."""
         return self.entry_prox(x, step)
 
     resolvent = prox
+
+
+BOUNDED = (Box, BoxSupport, L1Norm, LInfBall)
 
 
 @final
