@@ -389,6 +389,28 @@ def test_the_numbers_are_those_of_solve_and_the_result_says_who_was_differentiat
     assert "AdaptiveProximalGradient is no fixed-point map: its answer was handed to ForwardBackward" in handed.choice
 
 
+def test_the_next_solve_may_start_from_the_last() -> None:
+    right = B.clone().requires_grad_()
+    problem = monops.LeastSquares(A, right) + monops.L1Norm(0.3)
+    first = differentiable_solve(problem, monops.DouglasRachford())
+    second = differentiable_solve(problem, warm_start=first)
+    assert second.algorithm.name == "DouglasRachford"
+    assert second.iterations < first.iterations
+    one, other = (torch.autograd.grad(result.x.sum(), right)[0] for result in (first, second))
+    assert torch.allclose(one, other, atol=1e-7)
+
+
+def test_unrolled_rows_of_a_game_reach_the_implicit_derivative() -> None:
+    def gradient(**settings: Any) -> Any:
+        G = GAME.clone().requires_grad_()
+        starts = monops.Blocks([torch.stack([block, block]) for block in GAME_START])
+        result = differentiable_solve(monops.Inclusion(game(G)), monops.ChambollePock(), x0=starts, batch_ndim=1, **settings)
+        assert result.row_status == (monops.Status.CONVERGED,) * 2
+        return torch.autograd.grad(result.x[0][0] @ Q[:4] + result.x[1][1] @ Q[:3], G)[0]
+
+    assert torch.allclose(gradient(mode="unrolled", unrolled_iterations=300), gradient(), atol=1e-6)
+
+
 def test_caches_of_the_problem_are_neither_used_nor_filled() -> None:
     matrix, x0 = A.clone().requires_grad_(), torch.zeros(2, N, dtype=D)
     problem = monops.LeastSquares(matrix, B) + monops.SquaredL2(0.3)

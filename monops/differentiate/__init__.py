@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
@@ -145,6 +146,8 @@ def differentiable_solve(
         others = {"stop": stop, "warm_start": warm_start, "callback": callback, "save_to": save_to, "resume_from": resume_from}
         _refuse_unrolled([name for name, value in others.items() if value is not None] + ["history"] * history)
         return unrolled(still, live, algorithm, x0, near, 100 if unrolled_iterations is None else unrolled_iterations)
+    if warm_start is not None:
+        warm_start = dataclasses.replace(warm_start, x=autodiff.detach(warm_start.x))
     settings: dict[str, Any] = {"tol": tol, "stop": stop, "max_iter": max_iter, "check_every": check_every}
     settings |= {"batch_ndim": batch_ndim, "on_failure": on_failure}
     with without_record():
