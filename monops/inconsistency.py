@@ -49,9 +49,11 @@ class Inconsistency:
 
     def __str__(self) -> str:
         if self.kind == "infeasible":
-            return f"infeasible, no point lies in all domains (separating vector with value {self.value:.3g}, |x| < {self.radius:.3g})"
+            vector = f"separating vector with value {self.value:.3g}, for |x| < {self.radius:.3g}"
+            return f"infeasible, no point lies in all domains ({vector})"
         if self.kind == "unbounded":
-            return f"unbounded, from any feasible point the objective falls for ever along a direction (by {-self.value:.3g} a unit)"
+            rate = f"by {-self.value:.3g} a unit"
+            return f"unbounded, from any feasible point the objective falls for ever along a direction ({rate})"
         return f"the iterates drift for ever by a vector of norm {self.value:.3g} a step"
 
 

@@ -124,7 +124,7 @@ def solve(
     checks.check_data(problem, x0)
     algorithm, terms, choice = choose(problem, algorithm)
     checks.check_declared_constants(problem, x0)
-    check_every = algorithm.check_every if check_every is None else check_every
+    check_every = algorithm.steps_a_check if check_every is None else check_every
     run = Run(problem, algorithm, terms, x0, rule, max_iter, check_every, history)
     run.state = _first_state(run, warm_start)
     if save_to is not None or resume_from is not None:

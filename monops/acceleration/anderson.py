@@ -54,9 +54,9 @@ class Anderson(Acceleration):
     -----
     An accelerated point is proposed where |g| = |z - Tz| is below 1e6 |g_0|/(n + 1)^1.000001, n accelerated points having been
     kept, and is kept if its own residual is below the largest of the last ten; otherwise that row takes the plain (relaxed)
-    step from the point before. The regularisation bounds an accelerated step by a multiple of |g|, so that those kept have a finite
-    sum: the iteration is one of Krasnosel'skii and Mann with summable errors. **Certificate** of the wrapped method, at Tz.
-    **Cost** one step of the wrapped method, 3 memory inner products and one small solve.
+    step from the point before. The regularisation bounds an accelerated step by a multiple of |g|, so that those kept have a
+    finite sum: the iteration is one of Krasnosel'skii and Mann with summable errors. **Certificate** of the wrapped method, at
+    Tz. **Cost** one step of the wrapped method, 3 memory inner products and one small solve.
 
     References
     ----------

@@ -69,8 +69,8 @@ def _price_of_norms(problem: Inclusion) -> float:
     price = 0.0
     for term in problem.terms:
         P = getattr(term.summand, "P", None)
-        if arrays.is_array(P) and "_spectrum" not in vars(term.summand):
-            price += int(P.shape[-1]) / 2.0
+        if P is not None and arrays.is_array(P) and not {"_spectrum", "_eigenvalues"} & set(vars(term.summand)):
+            price += int(P.shape[-1]) / 4.0
         for linear_map in (term.map, getattr(term.summand, "A", None)):
             matrix = getattr(linear_map, "matrix", None)
             if isinstance(linear_map, LinearMap) and matrix is not None and "norm" not in vars(linear_map):

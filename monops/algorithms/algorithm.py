@@ -51,7 +51,7 @@ class Algorithm(ABC):
     cost: ClassVar[str]  # of one iteration, in words
     evaluations: ClassVar[float]  # the same as a number of operator evaluations, for ranking
     typical_iterations: ClassVar[float]  # to a millionth of the start, for ranking where no linear rate is proven
-    check_every: ClassVar[int] = 10  # steps between two stopping checks, unless ``solve`` is told otherwise
+    steps_a_check: ClassVar[int] = 10  # steps between two stopping checks, unless ``solve`` is told otherwise
     has_linear_rate: ClassVar[bool] = False  # whether ``guarantee`` may give a contraction factor
     needs_constants: ClassVar[bool] = True  # whether ``match`` asks for norms, which may cost more than a whole solve
     is_candidate: ClassVar[bool] = True  # whether ``solve`` may choose it unasked

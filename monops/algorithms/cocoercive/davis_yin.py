@@ -114,7 +114,7 @@ class DavisYin(Algorithm):
     relaxation: float = 1.0
     cost: ClassVar[str] = "1 value of C, 1 resolvent of A, 1 of B"
     evaluations: ClassVar[float] = 3.0
-    typical_iterations: ClassVar[float] = 5000
+    typical_iterations: ClassVar[float] = 1200
     has_linear_rate: ClassVar[bool] = True
     is_map: ClassVar[bool] = True
 

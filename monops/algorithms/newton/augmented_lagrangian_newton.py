@@ -132,7 +132,7 @@ class AugmentedLagrangianNewton(Algorithm):
     cost: ClassVar[str] = "1 sparse factorisation"
     evaluations: ClassVar[float] = 30.0
     typical_iterations: ClassVar[float] = 100
-    check_every: ClassVar[int] = 1
+    steps_a_check: ClassVar[int] = 1
     needs_constants: ClassVar[bool] = False
     is_map: ClassVar[bool] = False
 

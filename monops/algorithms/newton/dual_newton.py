@@ -101,7 +101,7 @@ class DualNewton(Algorithm):
     cost: ClassVar[str] = "K D K*, a system of the size of the rows, 2 products"
     evaluations: ClassVar[float] = 4.0
     typical_iterations: ClassVar[float] = 10
-    check_every: ClassVar[int] = 1
+    steps_a_check: ClassVar[int] = 1
     needs_constants: ClassVar[bool] = False
 
     def match(self, problem: Inclusion) -> Terms:

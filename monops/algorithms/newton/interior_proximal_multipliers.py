@@ -158,7 +158,7 @@ class InteriorProximalMultipliers(Algorithm):
     cost: ClassVar[str] = "1 or 2 sparse factorisations"
     evaluations: ClassVar[float] = 60.0
     typical_iterations: ClassVar[float] = 25
-    check_every: ClassVar[int] = 1
+    steps_a_check: ClassVar[int] = 1
     needs_constants: ClassVar[bool] = False
     is_map: ClassVar[bool] = False
 

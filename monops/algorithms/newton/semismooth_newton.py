@@ -141,7 +141,7 @@ class SemismoothNewton(Algorithm):
     cost: ClassVar[str] = "1 value of F, 1 prox; later 2 and a factorisation"
     evaluations: ClassVar[float] = 2.5
     typical_iterations: ClassVar[float] = 25
-    check_every: ClassVar[int] = 1
+    steps_a_check: ClassVar[int] = 1
     needs_constants: ClassVar[bool] = False
 
     def match(self, problem: Inclusion) -> Terms:

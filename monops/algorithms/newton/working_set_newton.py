@@ -137,7 +137,7 @@ class WorkingSetNewton(Algorithm):
     cost: ClassVar[str] = "1 product with A*, Newton steps on the working set"
     evaluations: ClassVar[float] = 10.0
     typical_iterations: ClassVar[float] = 5
-    check_every: ClassVar[int] = 1
+    steps_a_check: ClassVar[int] = 1
     needs_constants: ClassVar[bool] = False
 
     def match(self, problem: Inclusion) -> Terms:

@@ -187,6 +187,12 @@ class AcceleratedChambollePock(Algorithm):
             notes(A, dual, norm),
         )
 
+    def expected_iterations(self, terms: Terms) -> float:
+        """The gap falls like (|K|/(gamma k))^2: a weak strong convexity is of no use."""
+        if terms.gamma == 0:
+            return self.typical_iterations
+        return self.typical_iterations * max(1.0, 0.1 * float(terms.map.norm.value) / terms.gamma)
+
     def init(self, terms: Terms, x0: Array) -> State:
         x, y = start(terms.map, terms.blocks, x0)
         ahead = y if terms.dual_leads else x

@@ -49,6 +49,12 @@ def read_program(problem: Inclusion) -> Program | Missing:
         return Missing("a batch holds many programs, and each has its own factorisation", "solve them one by one, or stacked")
     if shape is None or len(shape) != 1 or not isinstance(shape[0], int):
         return Missing("x is not known to be one vector", "write the linear cost with an array of shape (n,)")
+    stranger = next((term for term in problem.terms if not _fits(term)), None)
+    if stranger is not None:
+        return Missing(
+            f"{stranger} is neither quadratic (Quadratic, Linear, LeastSquares) nor a box, alone or of a matrix",
+            "use a splitting method, for example ChambollePock",
+        )
     n = int(shape[0])
     P, q = sparse.csr_array((n, n)), np.zeros(n)
     rows: list[tuple[Any, Host, Host]] = []
@@ -76,6 +82,14 @@ def read_program(problem: Inclusion) -> Program | Missing:
     return Program(P, q, A, lower, upper, tuple(row[0].shape[0] for row in rows), like)
 
 
+def _fits(term: Term) -> bool:
+    """Whether the term is of a class that may stand in a program; no product is formed to see it."""
+    function = term.summand
+    while isinstance(function, Tilt):
+        function = function.function
+    return isinstance(function, (Zero, Linear, Quadratic, LeastSquares, Box, NonNegative))
+
+
 def _quadratic(term: Term, n: int) -> tuple[Any, Host] | None:
     """P and q of a quadratic function, composed with a matrix or not."""
     inner = n if term.map is None else _rows(term.map, n)
@@ -101,7 +115,9 @@ def _bare_quadratic(function: Any, n: int) -> tuple[Any, Host] | None:
     if isinstance(function, LeastSquares):
         K = _matrix(function.A)
         if K is not None and len(function.b.shape) == 1:
-            return K.T @ K, -(K.T @ _host(function.b))
+            dense = function.A.matrix if isinstance(function.A, Matrix) else None
+            gram = K.T @ K if dense is None else sparse.csr_array(_host(dense).T @ _host(dense))
+            return gram, -(K.T @ _host(function.b))
     return None
 
 

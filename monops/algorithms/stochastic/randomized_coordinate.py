@@ -121,7 +121,7 @@ class RandomizedCoordinate(Algorithm):
     cost: ClassVar[str] = "1 Ax and 1 A* in blocks (1 epoch), a gradient of f for each block, 1 prox of g"
     evaluations: ClassVar[float] = 3.0
     typical_iterations: ClassVar[float] = 10000
-    check_every: ClassVar[int] = 1
+    steps_a_check: ClassVar[int] = 1
     is_candidate: ClassVar[bool] = False
 
     def match(self, problem: Inclusion) -> Terms:

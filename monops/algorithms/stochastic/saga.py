@@ -114,7 +114,7 @@ class SAGA(Algorithm):
     cost: ClassVar[str] = "N parts of the gradient (1 epoch), N proxes of g"
     evaluations: ClassVar[float] = 3.0
     typical_iterations: ClassVar[float] = 20000
-    check_every: ClassVar[int] = 1
+    steps_a_check: ClassVar[int] = 1
     is_candidate: ClassVar[bool] = False
 
     def match(self, problem: Inclusion) -> Terms:

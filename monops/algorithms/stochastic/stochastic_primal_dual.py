@@ -114,7 +114,7 @@ class StochasticPrimalDual(Algorithm):
     cost: ClassVar[str] = "1 Kx and 1 K*y in N blocks (1 epoch), 1 resolvent of every B, N resolvents of A"
     evaluations: ClassVar[float] = 4.0
     typical_iterations: ClassVar[float] = 30000
-    check_every: ClassVar[int] = 1
+    steps_a_check: ClassVar[int] = 1
     is_candidate: ClassVar[bool] = False
 
     def match(self, problem: Inclusion) -> Terms:

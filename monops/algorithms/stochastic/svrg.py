@@ -108,7 +108,7 @@ class SVRG(Algorithm):
     cost: ClassVar[str] = "N parts of the gradient and about 1 full gradient (1 epoch), N proxes of g"
     evaluations: ClassVar[float] = 4.0
     typical_iterations: ClassVar[float] = 30000
-    check_every: ClassVar[int] = 1
+    steps_a_check: ClassVar[int] = 1
     is_candidate: ClassVar[bool] = False
 
     def match(self, problem: Inclusion) -> Terms:
