@@ -15,6 +15,7 @@ from monops.algorithms.resolvents import *  # noqa: F403
 from monops.algorithms.stochastic import *  # noqa: F403
 from monops.arrays import Blocks
 from monops.constants import Constants
+from monops.differentiate import differentiable_solve
 from monops.doctor import Counterexample, FixedPointMap, Report, check
 from monops.explain import best_step, explain, rate
 from monops.functions import *  # noqa: F403
@@ -43,6 +44,7 @@ __all__ = [
     "arrays",
     "best_step",
     "constants",
+    "differentiable_solve",
     "errors",
     "explain",
     "functions",
