@@ -29,6 +29,13 @@ def fingerprint(problem: Inclusion, algorithm: Algorithm, terms: Any) -> str:
     return f"{problem} | {algorithm!r} | {settings} | data {digest.hexdigest()[:16]}"
 
 
+def writable(path: str | Path) -> Path:
+    """The path, when its folder exists."""
+    if not isinstance(path, (str, Path)) or not Path(path).absolute().parent.is_dir():
+        raise DataError(f"save_to={path!r} must be a file in a folder that exists")
+    return Path(path)
+
+
 def save(path: Path, mark: str, iteration: int, state: Any, rows: dict[str, np.ndarray[Any, Any]]) -> None:
     """Write atomically: a run that is cut while writing leaves the checkpoint before."""
     content: dict[str, Any] = {"format": FORMAT, "fingerprint": mark, "iteration": iteration}
@@ -36,7 +43,6 @@ def save(path: Path, mark: str, iteration: int, state: Any, rows: dict[str, np.n
     for index, leaf in enumerate(arrays.leaves(state)):
         if leaf is not None:
             content[f"state/{index}"] = arrays.to_numpy(leaf) if arrays.is_array(leaf) else np.asarray(leaf)
-    path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
     with os.fdopen(handle, "wb") as file:
         np.savez(file, **content)
@@ -54,13 +60,15 @@ def load(path: Path, mark: str, template: Any) -> tuple[int, Any, dict[str, np.n
     try:
         with np.load(path, allow_pickle=False) as file:
             content = dict(file)
-    except (OSError, ValueError) as error:
-        raise DataError(f"resume={str(path)!r}: cannot be read as a checkpoint ({error})") from None
+    except FileNotFoundError:
+        raise DataError(f"resume_from={str(path)!r}: there is no such file") from None
+    except (OSError, ValueError):
+        raise DataError(f"resume_from={str(path)!r}: cannot be read as a checkpoint of solve") from None
     if "fingerprint" not in content or int(content.get("format", 0)) != FORMAT:
-        raise DataError(f"resume={str(path)!r} is no checkpoint of this version of monops")
+        raise DataError(f"resume_from={str(path)!r} is no checkpoint of this version of monops")
     found = str(content["fingerprint"])
     if found != mark:
-        raise DataError(f"resume={str(path)!r} belongs to another run:\n  file: {found}\n  here: {mark}")
+        raise DataError(f"resume_from={str(path)!r} belongs to another run:\n  file: {found}\n  here: {mark}")
     values = iter(range(len(arrays.leaves(template))))
 
     def fill(leaf: Any) -> Any:
@@ -69,7 +77,7 @@ def load(path: Path, mark: str, template: Any) -> tuple[int, Any, dict[str, np.n
             return None
         name = f"state/{index}"
         if name not in content:
-            raise DataError(f"resume={str(path)!r} lacks part {index} of the state: it was written by another version")
+            raise DataError(f"resume_from={str(path)!r} lacks part {index} of the state: it was written by another version")
         host = content[name]
         if not arrays.is_array(leaf):
             return type(leaf)(host.item())

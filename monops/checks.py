@@ -107,6 +107,36 @@ def check_declared_constants(problem: Inclusion, x0: Array) -> None:
                 raise ConstantError(f"{found} ({term.summand.formula('x')}): correct the declared constants")
 
 
+def explain_misfit(problem: Inclusion, x0: Array, error: Exception) -> None:
+    """Raise ShapeError for a term that does not give back the shape of x; for a foreign exception from inside an iteration."""
+    hint = ""
+    if problem.batch_ndim == 0:
+        hint = "; if the rows are independent problems, pass batch_ndim=1 and x0 of shape (rows, ...)"
+    for term in problem.terms:
+        try:
+            image = term.forward(x0) if term.has_forward else term.resolvent(x0, 1.0) if term.has_resolvent else x0
+            shapes = [tuple(leaf.shape) for leaf in arrays.leaves(image)]
+        except MonopsError:
+            continue
+        except Exception as inner:
+            raise ShapeError(f"{term} cannot be evaluated at x of shape {_shape_text(x0)} ({inner}){hint}") from error
+        if shapes != [tuple(leaf.shape) for leaf in arrays.leaves(x0)]:
+            raise ShapeError(f"{term} takes x of shape {_shape_text(x0)} to shape {_shape_text(image)}{hint}") from error
+
+
+def check_shape_kept(problem: Inclusion, x0: Array, x: Array) -> None:
+    """Raise ShapeError when an iteration has broadcast x to another shape."""
+    if [tuple(leaf.shape) for leaf in arrays.leaves(x)] != [tuple(leaf.shape) for leaf in arrays.leaves(x0)]:
+        cause = ShapeError(f"x0 has shape {_shape_text(x0)}, and the first iterate {_shape_text(x)}: data broadcast against x")
+        explain_misfit(problem, x0, cause)
+        raise cause
+
+
+def _shape_text(x: Array) -> str:
+    shapes = [tuple(leaf.shape) for leaf in arrays.leaves(x)]
+    return str(shapes[0] if len(shapes) == 1 else shapes)
+
+
 def may_be_given(item: Any) -> bool:
     """Whether somebody may have declared a constant of the summand or map: seen without computing any."""
     if not type(item).__module__.startswith("monops."):

@@ -122,6 +122,10 @@ class Constants:
         kept = {name: reasons.get(name, "given") for name in NAMES if values[name] is not None}
         object.__setattr__(self, "why", MappingProxyType(kept))
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        names = (*NAMES, "cyclic", "affine", "skew")
+        return type(self), (*(getattr(self, name) for name in names), dict(self.reasons))
+
     @property
     def reasons(self) -> Mapping[str, str]:
         """Provenance of each known number, by name."""

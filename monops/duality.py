@@ -18,6 +18,8 @@ from monops.functions import Function, LeastSquares
 from monops.operators import NormalCone, Subdifferential
 from monops.problem import Inclusion, Term
 
+NEAR = 1e-6  # sets that are missed by so much count as met in the objective
+ROUNDING = 1e-9  # dual points that miss a domain by so much, relative, count as inside where they cannot be shrunk
 SHRINKING = 40  # halvings of the interval in which the dual point becomes feasible
 
 
@@ -49,7 +51,7 @@ def evaluate(problem: Inclusion, x: Array, dual: Array | None) -> Duality:
         return UNKNOWN
     points = [x if term.map is None else term.map.apply(x) for term in problem.terms]
     with np.errstate(all="ignore"):
-        values = [f(point) for f, point in zip(functions, points, strict=True) if f is not None]
+        values = [_value(f, point) for f, point in zip(functions, points, strict=True) if f is not None]
         objective = _sum(values)
         bounds = [
             bound
@@ -65,6 +67,19 @@ def evaluate(problem: Inclusion, x: Array, dual: Array | None) -> Duality:
     return Duality(_host(objective), best, _host(objective) - best)
 
 
+def _value(f: Function, point: Array) -> Array:
+    """f at the point; an indicator is 0 within ``NEAR`` of its set, relative to 1 + |x|."""
+    value = f(point)
+    if not f.is_indicator or not f.has_prox:
+        return value
+    xp = arrays.namespace(value)
+    if bool(xp.all(xp.isfinite(value))):
+        return value
+    distance = arrays.norm(point - f.prox(point), f.batch_ndim)
+    near = distance <= NEAR * (1.0 + arrays.norm(point, f.batch_ndim))
+    return xp.where(near, xp.zeros_like(value), value)
+
+
 def _host(value: Any) -> Any:
     host = np.asarray(arrays.to_numpy(value) if arrays.is_array(value) else value, dtype=np.float64)
     return host if host.ndim else host.item()
@@ -78,15 +93,19 @@ def _sum(values: list[Any]) -> Any:
 
 
 def _assignments(problem: Inclusion, functions: list[Any], dual: Array | None) -> list[dict[int, Array]]:
-    """Which dual points the method's dual may stand for, by index of the term: of the mapped terms, else of a simple one."""
-    rough = [index for index, f in enumerate(functions) if not f.has_gradient]
-    mapped = [index for index in rough if problem.terms[index].map is not None]
+    """Which terms the method's dual point may belong to, by index; every choice gives a true bound, and the best is kept."""
     if dual is None:
         return [{}]
-    if mapped:
-        parts = dual if isinstance(dual, Blocks) and len(mapped) > 1 else (dual,)
-        return [dict(zip(mapped, parts, strict=False))] if len(parts) >= len(mapped) else [{}]
-    return [{}, *({index: dual} for index in rough)]
+    rough = [index for index, f in enumerate(functions) if not f.has_gradient]
+    mapped = [index for index in rough if problem.terms[index].map is not None]
+    free = [index for index in rough if problem.terms[index].map is None]
+    found: list[dict[int, Array]] = [] if mapped else [{}]
+    for owners in (mapped, [*mapped, *free[1:]], [*mapped, *free], rough, *([index] for index in rough)):
+        parts = dual if isinstance(dual, Blocks) else (dual,)
+        if owners and len(parts) == len(owners):
+            whole = dict(zip(owners, parts, strict=True))
+            found += [whole, *({i: u for i, u in whole.items() if i != left} for left in free if left in whole)]
+    return found
 
 
 def _lower_bound(
@@ -108,7 +127,7 @@ def _lower_bound(
             total = part if total is None else total + part
         duals[closing] = 0.0 * x if total is None else -total
         return _dual_value(functions, points, duals, smooth)
-    except (MonopsError, NotImplementedError):
+    except (MonopsError, TypeError, ValueError, AttributeError):  # dual points of another shape: not those of this choice
         return None
 
 
@@ -126,28 +145,40 @@ def _closing(problem: Inclusion, functions: list[Any], missing: list[int]) -> in
 def _dual_value(functions: list[Any], points: list[Array], duals: dict[int, Array], smooth: list[int]) -> Array:
     """-sum f_i*(u_i), with all u_i shrunk by the largest factor in [0, 1] that makes it finite."""
 
-    def at(factor: Any) -> Array:
+    def at(factor: Any, near: bool = False) -> Array:
         known = [_conjugate_at_gradient(functions[i], points[i], duals[i], factor) for i in smooth]
-        return -_sum([*known, *(_conjugate(functions[i], u, factor) for i, u in duals.items() if i not in smooth)])
+        return -_sum([*known, *(_conjugate(functions[i], u, factor, near) for i, u in duals.items() if i not in smooth)])
 
     value = at(None)
     xp = arrays.namespace(value)
     if bool(xp.all(xp.isfinite(value))):
         return value
-    low, high = xp.zeros_like(value), xp.ones_like(value)
-    for _ in range(SHRINKING):
-        middle = 0.5 * (low + high)
-        finite = xp.isfinite(at(middle))
-        low, high = xp.where(finite, middle, low), xp.where(finite, high, middle)
-    return xp.where(xp.isfinite(value), value, at(low))
+    try:
+        low, high = xp.zeros_like(value), xp.ones_like(value)
+        for _ in range(SHRINKING):
+            middle = 0.5 * (low + high)
+            finite = xp.isfinite(at(middle))
+            low, high = xp.where(finite, middle, low), xp.where(finite, high, middle)
+        shrunk = at(low)
+    except CapabilityError:  # a smooth term of unknown conjugate cannot be followed away from its gradient
+        shrunk = at(None, near=True)
+    return xp.where(xp.isfinite(value), value, shrunk)
 
 
-def _conjugate(f: Function, u: Array, factor: Any) -> Array:
-    """f*(factor u); ``factor`` None is 1."""
+def _conjugate(f: Function, u: Array, factor: Any, near: bool = False) -> Array:
+    """f*(factor u); ``factor`` None is 1. With ``near`` a u that rounding has put outside the domain of f* is put back."""
     conjugate = f.conjugate()
     if not conjugate.has_value:
         raise CapabilityError(f"the conjugate of {f.value_formula('x')} has no closed-form value")
-    return conjugate(u if factor is None else arrays.scale_rows(factor, u))
+    point = u if factor is None else arrays.scale_rows(factor, u)
+    value = conjugate(point)
+    domain = conjugate.domain if near else None
+    if domain is None or not domain.is_indicator or not domain.has_prox:
+        return value
+    inside = domain.prox(point)
+    close = arrays.norm(point - inside, f.batch_ndim) <= ROUNDING * (1.0 + arrays.norm(point, f.batch_ndim))
+    xp = arrays.namespace(value)
+    return xp.where(~xp.isfinite(value) & close, conjugate(inside), value)
 
 
 def _conjugate_at_gradient(f: Function, point: Array, u: Array, factor: Any) -> Array:

@@ -9,7 +9,7 @@ from monops.algorithms import Algorithm, Assessment, assess, grouped_refusals
 from monops.problem import Inclusion, Summand
 from monops.solve import as_inclusion
 
-WIDTHS = (30, 18, 11, 38, 44)
+WIDTHS = (38, 18, 11, 62, 44)
 HEADINGS = ("method", "proven steps", "default", "rate", "cost of an iteration")
 
 
@@ -65,7 +65,7 @@ class Explanation:
 
 
 def _row(cells: tuple[str, ...]) -> str:
-    return "".join(cell.ljust(width) for cell, width in zip(cells, WIDTHS, strict=True)).rstrip()
+    return " ".join(cell.ljust(width - 1) for cell, width in zip(cells, WIDTHS, strict=True)).rstrip()
 
 
 def explain(problem: Inclusion | Summand, batch_ndim: int = 0) -> Explanation:

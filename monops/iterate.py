@@ -76,6 +76,8 @@ class Run:
                 self.certificate = self.algorithm.certificate(self.terms, self.state)
                 residual = arrays.norm(self.certificate, len(monitor.batch))
                 point = self.algorithm.solution(self.terms, self.state)
+                if monitor.checks == 0:
+                    checks.check_shape_kept(self.problem, self.x0, point.x)
                 check = self._check(residual, point, previous, begin)
             ended, bad = monitor.update(check, self.rows.at, functools.partial(self._floor, point.x))
             if bad:

@@ -103,6 +103,19 @@ class Summand(ABC):
         return named_arrays(self, name or type(self).__name__)
 
 
+def tolerance_of(summand: Summand) -> float | None:
+    """The roughest tolerance of an iterative prox in the summand, or None."""
+    known: list[float] = []
+    for field in dataclasses.fields(summand):  # type: ignore[arg-type]
+        value = getattr(summand, field.name)
+        if field.name == "tolerance" and value is not None:
+            known.append(float(value))
+        for part in value if isinstance(value, tuple) else (value,):
+            inner = tolerance_of(part) if isinstance(part, Summand) else None
+            known += [] if inner is None else [inner]
+    return max(known) if known else None
+
+
 def named_arrays(item: Any, name: str) -> Iterator[tuple[str, Array]]:
     """All arrays among the dataclass fields of ``item``, with readable names such as ``LeastSquares.b``."""
     if arrays.is_array(item):

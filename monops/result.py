@@ -154,7 +154,7 @@ class Result:
 
     @property
     def objective(self) -> Any:
-        """Value of the sum of functions at x, or None for operators; ``inf`` where x is outside a set by rounding."""
+        """Value of the sum of functions at x, or None for operators; sets count as met within 1e-6 (1 + |x|)."""
         return self._duality.objective
 
     @property

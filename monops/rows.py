@@ -12,13 +12,14 @@ from monops import arrays
 from monops.algorithms import Algorithm
 from monops.arrays import Array
 from monops.linear import LinearMap
-from monops.result import Check, Status
+from monops.result import Check, Status, host_rows
 from monops.stopping import ENDED, GO_ON, GOAL, Rule
 
 STATUSES = tuple(Status)
 RUNNING = -1
 KEPT = ("residual", "smallest", "first", "still", "iterations")
 DIVERGENCE = 1e8  # a residual this many times the smallest so far, and the first, is divergence
+HIDDEN = 1e3  # a spacing of the numbers at x this many times the tolerance hides any residual
 STILL = 30  # checks without x and residual changing at all (or, at the rounding level, falling): a row has stalled
 
 
@@ -65,6 +66,7 @@ class Monitor:
         scale = DIVERGENCE * np.maximum(smallest, np.finfo(float).tiny)
         states = (
             (running & ~finite, Status.NON_FINITE),
+            (usable & (verdict == GOAL) & self._too_large(check, verdict), Status.DIVERGED),
             (usable & (verdict == GOAL), Status.CONVERGED),
             (usable & (verdict == ENDED), Status.STOPPED),
             (usable & (residual > scale) & (residual > DIVERGENCE * first), Status.DIVERGED),
@@ -84,6 +86,14 @@ class Monitor:
             self.history.append((check.iteration, self.public(self.residual)))
         ended = running & (code != RUNNING)
         return bool(np.any(ended)), bool(np.any(states[0][0]))
+
+    def _too_large(self, check: Check, verdict: Any) -> Any:
+        """Rows whose x has run so far away that rounding hides the residual: no goal is met there."""
+        tolerance = self.rule.tolerance
+        if not tolerance or not np.any(verdict == GOAL):
+            return np.zeros(np.shape(verdict), dtype=bool)
+        size = np.asarray(host_rows(arrays.norm(check.x, len(self.batch))))
+        return arrays.epsilon(arrays.leaves(check.x)[0]) * size > HIDDEN * tolerance
 
     def end(self, status: Status) -> None:
         """End every row that still runs."""

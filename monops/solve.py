@@ -12,15 +12,16 @@ import numpy as np
 from monops import arrays, checkpoint, checks
 from monops.algorithms import Algorithm, assess, best_method, grouped_refusals
 from monops.arrays import Array
-from monops.errors import DataError, NotApplicableError, NotConvergedError, NotConvergedWarning
+from monops.errors import DataError, MonopsError, NotApplicableError, NotConvergedError, NotConvergedWarning
 from monops.functions import Function
 from monops.iterate import Run, certified, look_for_inconsistency
-from monops.problem import Inclusion, Summand
+from monops.problem import Inclusion, Summand, tolerance_of
 from monops.progress import progress_bar
 from monops.result import Check, Result, Status
 from monops.stopping import ResidualBelow, Rule
 
 TOLERANCE = 1e-6
+SINGLE = 1e-4  # the default in single precision
 
 
 def solve(
@@ -52,7 +53,7 @@ def solve(
         effort; ``Result.choice`` says which and why, ``explain(problem)`` shows all.
     x0 : array or Blocks, optional
         Start; its library, dtype and device are kept. Default: zero, where the problem's data fix the shape.
-    tol : float, default 1e-6
+    tol : float, default 1e-6 (1e-4 in single precision)
         Absolute: converged means residual <= tol, for each row.
     stop : Rule, optional
         In place of ``tol``: a rule of `monops.stopping`, combined with & and |, for example
@@ -112,11 +113,13 @@ def solve(
     >>> result.status, result.gap < 1e-5
     (<Status.CONVERGED: 'converged'>, True)
     """
-    rule = _rule(tol, stop)
     problem = as_inclusion(problem)
+    rule = _rule(tol, stop, problem, x0)
     checks.check_settings(max_iter, batch_ndim, 1 if check_every is None else check_every, on_failure)
     problem = problem.batched(batch_ndim).with_tolerance(0.1 * (TOLERANCE if rule.tolerance is None else rule.tolerance))
     if warm_start is not None:
+        if not isinstance(warm_start, Result):
+            raise DataError(f"warm_start must be a Result of solve, got {type(warm_start).__name__}: a point goes into x0")
         if x0 is not None:
             raise DataError("give x0 or warm_start, not both: a warm start has its own x")
         x0, algorithm = warm_start.x, warm_start.algorithm if algorithm is None else algorithm
@@ -132,9 +135,15 @@ def solve(
     if resume_from is not None:
         run.iteration, run.state, numbers = checkpoint.load(Path(resume_from), run.mark, run.state)
         run.monitor.restore(numbers)
-    run.file = None if save_to is None else Path(save_to)
+    run.file = None if save_to is None else checkpoint.writable(save_to)
     with progress_bar(progress, algorithm.name, rule.tolerance or TOLERANCE) as report:
-        run.iterate(callback, report)
+        try:
+            run.iterate(callback, report)
+        except (ValueError, TypeError, IndexError, AttributeError, RuntimeError) as error:
+            if isinstance(error, MonopsError):
+                raise
+            checks.explain_misfit(problem, x0, error)
+            raise
     result = _result(run, choice)
     if result.status is not Status.CONVERGED and on_failure != "ignore":
         if on_failure == "raise":
@@ -143,14 +152,22 @@ def solve(
     return result
 
 
-def _rule(tol: float | None, stop: Rule | None) -> Rule:
+def _rule(tol: float | None, stop: Rule | None, problem: Inclusion, x0: Array | None) -> Rule:
     if stop is None:
-        return ResidualBelow(TOLERANCE if tol is None else tol)
+        return ResidualBelow(_default_tolerance(problem, x0) if tol is None else tol)
     if tol is not None:
         raise DataError(f"give tol or stop, not both: write stop=ResidualBelow({tol:g}) | {stop}")
     if not isinstance(stop, Rule):
         raise DataError(f"stop must be a rule such as ResidualBelow(1e-6) | TimeLimit(10), got {stop!r}")
     return stop
+
+
+def _default_tolerance(problem: Inclusion, x0: Array | None) -> float:
+    points = [] if x0 is None else [x0]
+    for leaf in (leaf for point in [*points, *(array for _, array in problem.named_arrays())] for leaf in arrays.leaves(point)):
+        if arrays.is_array(leaf) and arrays.is_floating(leaf):
+            return SINGLE if arrays.epsilon(leaf) > 1e-10 else TOLERANCE
+    return TOLERANCE
 
 
 def as_inclusion(problem: Inclusion | Summand) -> Inclusion:
@@ -211,7 +228,7 @@ def _result(run: Run, choice: str) -> Result:
         dual=dual,
         status=worst,
         residual=monitor.public(monitor.residual),
-        error_bound=None if mu is None else monitor.public(monitor.residual / mu),
+        error_bound=None if mu is None or _rough_proxes(run) else monitor.public(monitor.residual / mu),
         iterations=monitor.public(monitor.iterations),
         algorithm=run.algorithm,
         step=terms.step_size,
@@ -219,7 +236,7 @@ def _result(run: Run, choice: str) -> Result:
         history=monitor.history,
         message=_message(run, worst, rows, x),
         choice=choice,
-        notes=terms.notes,
+        notes=(*terms.notes, *_remarks(run, worst)),
         row_status=rows if monitor.batch else (),
         state=run.state,
         problem=run.problem,
@@ -227,6 +244,24 @@ def _result(run: Run, choice: str) -> Result:
         seconds=run.seconds,
         inconsistency=run.inconsistency,
     )
+
+
+def _rough_proxes(run: Run) -> list[str]:
+    """Iterative proxes that were given a tolerance of their own, too rough for the residual to be what it says."""
+    demanded = run.monitor.rule.tolerance or TOLERANCE
+    given = ((term.summand.formula("x"), tolerance_of(term.summand)) for term in run.problem.terms)
+    return [f"{name} to {tolerance:g}" for name, tolerance in given if tolerance is not None and tolerance > demanded]
+
+
+def _remarks(run: Run, status: Status) -> list[str]:
+    rough = _rough_proxes(run)
+    found = [f"proxes are computed only {', '.join(rough)}: the residual does not see that error"] if rough else []
+    tolerance, first = run.monitor.rule.tolerance, float(np.max(run.monitor.first, initial=0.0))
+    if status is Status.CONVERGED and tolerance and 0 < first < 100 * tolerance:
+        found.append(
+            f"the first residual was only {first:.2g}: tol={tolerance:g} may be large for these data; see RelativeResidualBelow"
+        )
+    return found
 
 
 def _explain_failure(run: Run) -> None:

@@ -49,10 +49,16 @@ class Rule(ABC):
         return False
 
     def __and__(self, other: Rule) -> Rule:
-        return Both(self, other)
+        return Both(self, _rule(other))
 
     def __or__(self, other: Rule) -> Rule:
-        return Either(self, other)
+        return Either(self, _rule(other))
+
+
+def _rule(other: object) -> Rule:
+    if not isinstance(other, Rule):
+        raise DataError(f"a stopping rule combines with another rule, such as ResidualBelow(1e-6), not with {other!r}")
+    return other
 
 
 @final

@@ -71,6 +71,10 @@ class Guarantee:
             )
         return step
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the contraction, which is a function inside ``guarantee`` and cannot be pickled."""
+        return {**vars(self), "squared_contraction": None}
+
     @property
     def interval_text(self) -> str:
         """The interval in numbers, for example ``(0, 0.507)``."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,7 @@ import pytest
 
 import monops
 from monops import arrays
-from monops.errors import DataError, NotConvergedWarning
+from monops.errors import DataError, NotConvergedWarning, ShapeError
 from monops.rows import Rows
 
 rng = np.random.default_rng(0)
@@ -37,7 +39,7 @@ def test_rules_combine() -> None:
     both = quiet(lasso(), monops.ForwardBackward(), stop=monops.ResidualBelow(1e300) & monops.IterationLimit(50))
     assert both.status is monops.Status.CONVERGED
     assert both.iterations == 50
-    assert quiet(lasso(), stop=monops.TimeLimit(0.0)).iterations == 10
+    assert quiet(lasso(), monops.ForwardBackward(), stop=monops.TimeLimit(0.0)).iterations == 10
 
 
 @pytest.mark.parametrize(
@@ -145,8 +147,10 @@ def test_a_checkpoint_of_another_run_is_refused(tmp_path: Path) -> None:
     other = monops.LeastSquares(A, b + 1.0) + WEIGHT * monops.L1Norm()
     with pytest.raises(DataError, match="belongs to another run"):
         monops.solve(other, monops.ForwardBackward(), resume_from=file)
-    with pytest.raises(DataError, match="cannot be read"):
+    with pytest.raises(DataError, match="there is no such file"):
         monops.solve(lasso(), monops.ForwardBackward(), resume_from=tmp_path / "none.npz")
+    with pytest.raises(DataError, match="a folder that exists"):
+        monops.solve(lasso(), monops.ForwardBackward(), save_to=tmp_path / "nowhere" / "a.npz")
     (tmp_path / "junk.npz").write_bytes(b"junk")
     with pytest.raises(DataError, match="cannot be read"):
         monops.solve(lasso(), monops.ForwardBackward(), resume_from=tmp_path / "junk.npz")
@@ -288,3 +292,77 @@ def test_two_batch_axes_are_frozen_but_not_moved() -> None:
     result = monops.solve(monops.LeastSquares(A, targets) + 1.0 * monops.L1Norm(), x0=np.zeros((2, 3, 20)), batch_ndim=2)
     assert result.success
     assert result.residual.shape == (2, 3)
+
+
+# ---- what a newcomer met ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_complementarity_problems_without_a_solution_are_never_called_solved(seed: int) -> None:
+    """Skew matrices with integer entries: often infeasible; a claimed solution must be one."""
+    generator = np.random.default_rng(seed)
+    S = np.triu(generator.integers(-4, 5, (4, 4)), 1).astype(float)
+    M, q = S - S.T, generator.integers(-4, 1, 4).astype(float)
+    result = quiet(monops.linear_complementarity(M, q), max_iter=300)
+    if result.success:
+        w = M @ result.x + q
+        assert min(result.x.min(), w.min()) >= -1e-5
+        assert abs(result.x @ w) <= 1e-5
+
+
+def test_a_point_that_ran_away_is_no_solution() -> None:
+    """Mx + q = q < 0 for M = 0: x grows until q is lost in rounding."""
+    result = quiet(monops.linear_complementarity(np.zeros((2, 2)), -np.ones(2)), max_iter=20_000)
+    assert not result.success
+
+
+def test_a_rough_prox_takes_the_certified_bound_away_and_is_noted() -> None:
+    z = rng.standard_normal((16, 16))
+    rough = quiet(monops.SquaredL2().translate(z) + monops.TotalVariation(1.0, tolerance=1e-2))
+    assert rough.error_bound is None
+    assert any("residual does not see that error" in note for note in rough.notes)
+
+
+def test_a_tolerance_that_the_start_nearly_meets_is_noted() -> None:
+    small = monops.LeastSquares(1e-4 * A, 1e-4 * b) + 1e-9 * monops.L1Norm()
+    assert any("may be large for these data" in note for note in monops.solve(small, monops.ForwardBackward()).notes)
+    assert not monops.solve(lasso()).notes
+
+
+def test_rows_without_batch_ndim_are_explained() -> None:
+    rows = monops.LeastSquares(A, rng.standard_normal((50, 30))) + 1.0 * monops.L1Norm()
+    with pytest.raises(ShapeError, match="pass batch_ndim=1"):
+        monops.solve(rows)
+    with pytest.raises(ShapeError, match="pass batch_ndim=1"):
+        monops.solve(monops.linear_complementarity(np.eye(10), rng.standard_normal((500, 10))))
+
+
+def test_gaps_of_programs_are_finite_and_true() -> None:
+    P, q = np.diag([1.0, 2.0]), np.array([-1.0, -3.0])
+    program = monops.quadratic_program(P, q, np.ones((1, 2)), u=np.array([1.0]), lower=0.0)
+    result = monops.solve(program, tol=1e-8)
+    assert abs(result.gap) < 1e-6
+    linear = monops.linear_program(np.array([1.0, 2.0, 0.5]), A_equal=np.ones((1, 3)), b_equal=np.ones(1))
+    assert monops.solve(linear, tol=1e-8).objective == pytest.approx(0.5, abs=1e-6)
+
+
+def test_results_can_be_pickled_and_copied() -> None:
+    result = monops.solve(lasso())
+    for again in (pickle.loads(pickle.dumps(result)), copy.deepcopy(result)):
+        np.testing.assert_array_equal(again.x, result.x)
+        assert again.guarantee.interval == result.guarantee.interval
+        assert again.objective == result.objective
+
+
+def test_wrong_things_in_the_place_of_rules_results_and_methods() -> None:
+    with pytest.raises(DataError, match="combines with another rule"):
+        _ = monops.GapBelow(1e-3) | 1e-3  # type: ignore[operator]
+    with pytest.raises(DataError, match="a point goes into x0"):
+        monops.solve(lasso(), warm_start=np.zeros(20))  # type: ignore[arg-type]
+    with pytest.raises(DataError, match=r"such as DouglasRachford\(\)"):
+        monops.solve(lasso(), monops.Anderson(monops.DouglasRachford))  # type: ignore[arg-type]
+
+
+def test_single_precision_has_its_own_default_tolerance() -> None:
+    single = monops.LeastSquares(A.astype(np.float32), b.astype(np.float32)) + WEIGHT * monops.L1Norm()
+    assert monops.solve(single, monops.ForwardBackward()).success

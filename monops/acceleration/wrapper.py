@@ -10,6 +10,7 @@ from monops import arrays
 from monops.algorithms import Algorithm, Solution, assess
 from monops.arrays import Array
 from monops.constants import Constants
+from monops.errors import DataError
 from monops.problem import Inclusion
 from monops.theory import Guarantee, Missing
 
@@ -45,6 +46,8 @@ class Acceleration(Algorithm):
         """The rate in words, and its source."""
 
     def match(self, problem: Inclusion) -> Terms:
+        if self.method is not None and not isinstance(self.method, Algorithm):
+            raise DataError(f"{type(self).__name__} wraps a method such as DouglasRachford(), got {self.method!r}")
         if self.method is None:
             method, inner = self._choose(problem)
         else:

@@ -130,8 +130,8 @@ class Report:
 
     @property
     def ok(self) -> bool:
-        """Whether no check failed."""
-        return not self.failures
+        """Whether checks were made, and none failed."""
+        return not self.failures and any(check.result == "passed" for check in self.checks)
 
     @property
     def failures(self) -> tuple[Check, ...]:

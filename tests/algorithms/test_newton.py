@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import itertools
 from typing import Any
@@ -13,6 +14,7 @@ import scipy.sparse
 
 import monops
 from monops import arrays
+from monops.algorithms import best_method
 from monops.algorithms.newton import working_set_newton
 from monops.algorithms.newton.dual_newton import guarantee as dual_guarantee
 from monops.algorithms.newton.panoc import guarantee as panoc_guarantee
@@ -366,3 +368,30 @@ def test_printed_intervals_are_those_of_the_code() -> None:
             lower, upper = proven.interval
             inside = lower < step_size < upper or (proven.upper_included and step_size == upper)
             assert eval(proven.formula, {"step_size": step_size}) == inside
+
+
+# ---- which of them solve chooses ---------------------------------------------------------------------
+
+
+def chosen(problem: Any, batch_ndim: int = 0) -> str:
+    found = best_method(dataclasses.replace(as_inclusion(problem), batch_ndim=batch_ndim))
+    return found.algorithm.name if found is not None else ""
+
+
+def test_the_method_with_the_least_work_is_chosen() -> None:
+    A, n = np.abs(rng(50).standard_normal((60, 40))), 50
+    P, few = positive(n, 51), rng(52).standard_normal((5, 30))
+    assert chosen(monops.LeastSquares(A, A[:, 0]) + monops.NonNegative()) == "SemismoothNewton"
+    assert chosen(monops.LeastSquares(A.T, A[0]) + monops.NonNegative()) == "WorkingSetNewton"
+    assert chosen(monops.LeastSquares(A, A[:, 0]) + monops.L1Norm(0.1)) == "WorkingSetNewton"
+    assert chosen(monops.Quadratic(P, P[0]) + monops.Box(-1.0, 1.0)) == "SemismoothNewton"
+    assert chosen(monops.SquaredL2() + monops.L1Norm() + monops.AffineSet(few, few[:, 0])) == "DualNewton"
+    # no term is strongly convex, and a proximal point method repeats the Newton steps
+    assert chosen(monops.L1Norm() + monops.AffineSet(few, few[:, 0])) == "DouglasRachford"
+    program = monops.models.linear_program(rng(53).random(30), A_equal=scipy.sparse.csr_array(few), b_equal=few[:, 0])
+    assert chosen(program) == "InteriorProximalMultipliers"
+    # rows of a batch: factorisations one by one, against products of matrices
+    scaled = np.diag(np.linspace(0.1, 1.0, n))
+    assert chosen(monops.Quadratic(scaled, rng(54).standard_normal((9, n))) + monops.Box(-1.0, 1.0), 1) != "SemismoothNewton"
+    scaled = np.diag(np.geomspace(1e-6, 1.0, n))
+    assert chosen(monops.Quadratic(scaled, rng(54).standard_normal((9, n))) + monops.Box(-1.0, 1.0), 1) == "SemismoothNewton"

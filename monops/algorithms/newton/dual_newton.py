@@ -26,6 +26,7 @@ from monops.theory import Guarantee, Missing
 GROWTH = 3.0  # of sigma at each move of the center
 LEAST_PULL = 1e-4  # 1/sigma that is not lowered any more
 ACCURATE = 0.1  # dual residual over the proximal one, at which the center moves
+CENTERS = 60.0  # Newton steps of a proximal point method, over those of a strongly convex f
 
 
 def guarantee() -> Guarantee:
@@ -120,6 +121,9 @@ class DualNewton(Algorithm):
         adjoint = xp.zeros_like(x0)
         x = self._minimiser(parts, adjoint, x0, pull)
         return State(x, y, adjoint, parts.K.apply(x), x0, pull)
+
+    def expected_iterations(self, terms: Terms) -> float:
+        return CENTERS * self.typical_iterations if terms.proximal else self.typical_iterations
 
     @staticmethod
     def _minimiser(parts: Parts, slope: Array, center: Array, pull: Array) -> Array:

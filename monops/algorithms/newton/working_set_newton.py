@@ -34,6 +34,7 @@ from monops.theory import Guarantee, Missing
 
 FIRST = 100  # coordinates of the first working set
 LARGEST = 5000  # coordinates for whose Gram matrix there is room
+BOUNDED = 7.0  # passes where bounds keep out too few columns for a part of the Gram matrix to cost less than all of it
 PART, LEAST_PART = 0.1, 1e-3  # of the violation outside of W, and of that before, may be left inside
 
 
@@ -166,6 +167,13 @@ class WorkingSetNewton(Algorithm):
         proven = guarantee()
         step = proven.resolve(self.step_size, self.name)
         return Terms(smooth[0][0], smooth[0][1], penalty, step, proven, free_constants(problem), ())
+
+    def expected_iterations(self, terms: Terms) -> float:
+        bounded = isinstance(terms.penalty, Entries) and terms.penalty.function.is_indicator
+        if not bounded or not isinstance(terms.map, Matrix) or not isinstance(terms.loss, SquaredDistance):
+            return self.typical_iterations
+        rows, columns = terms.map.matrix.shape
+        return BOUNDED if columns <= min(rows, LARGEST) else self.typical_iterations
 
     def init(self, terms: Terms, x0: Array) -> State:
         x = terms.penalty.into_domain(x0)
