@@ -19,6 +19,7 @@ from monops.functions import AffineSet, Function
 from monops.problem import Inclusion, Term
 
 STEADY = 0.02  # relative change of the mean step over a doubling of the iterations; a power law changes it by half or more
+REMOTE = 1e15  # how far along a direction a set is looked at to see whether it goes on for ever
 FAR = 1e3  # a certificate must exclude every x this many times as far from 0 as the iterate
 
 
@@ -36,7 +37,7 @@ class Inconsistency:
         of norm ``value``) a step, and no certificate was found: either there is no solution, or it is far away. This alone
         never gives the status ``inconsistent``.
     radius : float
-        Every x with |x| < radius is excluded by the certificate; infinite where the sum of K_i* y_i is 0 exactly.
+        Every x with |x| < radius is excluded as a solution; infinite where nothing was left to rounding.
     displacement : array or Blocks
         The mean step of the method over the last half of the iterations, on its governing point.
     """
@@ -131,7 +132,7 @@ def _infeasible(
                     return None
                 value, rest = value + bound[0], rest + bound[1]
             rest += float(arrays.norm(total))
-    except (MonopsError, ValueError, TypeError):
+    except (MonopsError, ValueError, TypeError, AttributeError):
         return None
     if not value < 0:
         return None
@@ -148,7 +149,7 @@ def _assigned(problem: Inclusion, dual: Array) -> dict[int, Array] | None:
         mean = sum(dual[1:], dual[0]) / float(len(dual))
         return {index: part - mean for index, part in enumerate(dual)}
     for owners in (mapped, [*mapped, *free[1:]], free[:1] if len(free) == 2 and not mapped else []):
-        parts = dual if isinstance(dual, Blocks) and len(owners) > 1 else (dual,)
+        parts = dual if isinstance(dual, Blocks) else (dual,)
         if owners and len(parts) == len(owners):
             return dict(zip(owners, parts, strict=True))
     return None
@@ -195,15 +196,16 @@ def _unbounded(
             for term, f in zip(problem.terms, functions, strict=True):
                 d = direction if term.map is None else term.map.apply(direction)
                 if f.is_indicator:  # P(td)/t tends to the projection of d on the recession cone
-                    far = 1e8 * (1.0 + float(arrays.norm(x)))
+                    far = REMOTE * (1.0 + float(arrays.norm(x)))
                     leaving += float(arrays.norm(d - f.prox(far * d) / far))
                     continue
                 value = support(f.conjugate(), d)
                 if value is None:
                     return None
                 total += float(value)
-    except (MonopsError, ValueError, TypeError):
+    except (MonopsError, ValueError, TypeError, AttributeError):
         return None
-    if not (total < 0 and leaving <= min(1e-5, -1e-3 * total)):
+    radius = np.inf if leaving == 0 else 1.0 / leaving
+    if not (total < 0 and leaving <= -1e-3 * total and radius > 1e6 * FAR * (1.0 + float(arrays.norm(x)))):
         return None
-    return Inconsistency("unbounded", direction, total, np.inf, displacement)
+    return Inconsistency("unbounded", direction, total, radius, displacement)

@@ -6,7 +6,7 @@ import functools
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -25,13 +25,6 @@ from monops.stopping import Rule, TimeLimit
 
 PROBE = 2560  # iterations of the map that is asked for a certificate
 SAVE_EVERY = 30.0  # seconds between two checkpoints; the last state is always written
-
-
-class Frozen(NamedTuple):
-    """Rows that have ended among those that are still computed, and the state they ended in."""
-
-    rows: Array
-    state: Any
 
 
 class Run:
@@ -54,6 +47,7 @@ class Run:
         self.monitor = Monitor(batch, rule, history)
         self.rows = Rows(() if rule.needs_values else batch)
         self.state: Any = None
+        self.ended: Any = None  # the rows that have ended, as they ended
         self.certificate: Array | None = None
         self.iteration, self.seconds = 0, 0.0
         self.mark, self.saved = "", 0.0
@@ -68,23 +62,25 @@ class Run:
         monitor, begin = self.monitor, time.perf_counter()
         drift = Drift(self.check_every) if self.algorithm.is_map and not monitor.batch else None
         previous = self.algorithm.solution(self.terms, self.state).x
-        frozen = self._freeze() if not monitor.running.all() else None
+        self.ended = self.state
         while self.iteration < self.max_iter and monitor.running.any():
             last = self.state
-            with np.errstate(over="ignore", invalid="ignore"):  # overflow is reported by the status
-                self._chunk(frozen)
+            with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # overflow is reported by the status
+                self._chunk()
                 self.certificate = self.algorithm.certificate(self.terms, self.state)
                 residual = arrays.norm(self.certificate, len(monitor.batch))
                 point = self.algorithm.solution(self.terms, self.state)
                 if monitor.checks == 0:
                     checks.check_shape_kept(self.problem, self.x0, point.x)
                 check = self._check(residual, point, previous, begin)
-            ended, bad = monitor.update(check, self.rows.at, functools.partial(self._floor, point.x))
-            if bad:
-                broken = monitor.code[self.rows.at] == STATUSES.index(Status.NON_FINITE)
-                rows = arrays.from_numpy(broken, residual, bool)
-                self.state = arrays.select_rows(rows, last, self.state) if monitor.batch else last
-                self.certificate = None
+            running = monitor.running[self.rows.at]
+            ended = monitor.update(check, self.rows.at, functools.partial(self._floor, point.x))
+            broken = monitor.code[self.rows.at] == STATUSES.index(Status.NON_FINITE)
+            if np.any(broken):
+                self.state = self._put_back(broken, last)
+            if ended:
+                fresh = running & ~monitor.running[self.rows.at]
+                self.ended = self.state if not monitor.batch else self._rows_from(fresh, self.state, self.ended)
             previous = point.x
             self.seconds = time.perf_counter() - begin
             report(self.iteration, float(np.max(monitor.residual, initial=0.0)))
@@ -96,14 +92,13 @@ class Run:
             if drift is not None and monitor.running.any():
                 self._observe(drift, point)
             if ended and monitor.running.any():
-                self.terms, self.state = self.rows.compact(self.algorithm, self.terms, self.state, monitor.running)
-                frozen = self._freeze()
+                self._compact()
             if self.file is not None and self.seconds - self.saved > SAVE_EVERY:
                 self._save()
         if self.file is not None:
             self._save()
-        if self.rows.aside:
-            self.state, self.terms = self.rows.whole(self.state), self.all_terms
+        if monitor.batch:
+            self.state, self.terms = self._all_rows(), self.all_terms
             self.certificate = self.algorithm.certificate(self.terms, self.state)
         self.seconds = time.perf_counter() - begin
 
@@ -114,15 +109,33 @@ class Run:
             self.floor = checks.rounding_floor(self.problem, x)
         return self.floor
 
-    def _freeze(self) -> Frozen:
-        ended = ~self.monitor.running[self.rows.at]
-        return Frozen(arrays.from_numpy(ended, arrays.leaves(self.state)[0], bool), self.state)
-
-    def _chunk(self, frozen: Frozen | None) -> None:
+    def _chunk(self) -> None:
         steps = min(self.check_every, self.max_iter - self.iteration)
-        state = arrays.repeat(lambda state: self.algorithm.step(self.terms, state), steps)(self.state)
+        self.state = arrays.repeat(lambda state: self.algorithm.step(self.terms, state), steps)(self.state)
         self.iteration += steps
-        self.state = state if frozen is None else arrays.select_rows(frozen.rows, frozen.state, state)
+
+    def _rows_from(self, rows: np.ndarray[Any, Any], state: Any, others: Any) -> Any:
+        return arrays.select_rows(arrays.from_numpy(rows, arrays.leaves(state)[0], bool), state, others)
+
+    def _put_back(self, broken: np.ndarray[Any, Any], last: Any) -> Any:
+        """The state with the rows that have become non-finite as they were before."""
+        self.certificate = None
+        return self._rows_from(broken, last, self.state) if self.monitor.batch else last
+
+    def _all_rows(self) -> Any:
+        """The state of all rows: of those that have ended, the one they ended in.
+
+        Rows that have ended go on in ``state`` until they are put aside, so that a step that all rows share stays one step.
+        """
+        running = self.monitor.running[self.rows.at]
+        return self.rows.whole(self._rows_from(running, self.state, self.ended))
+
+    def _compact(self) -> None:
+        running = self.monitor.running
+        merged = self._rows_from(running[self.rows.at], self.state, self.ended) if self.monitor.batch else self.state
+        self.terms, self.state = self.rows.compact(self.algorithm, self.terms, self.state, merged, running)
+        if arrays.leaves(self.state)[0].shape != arrays.leaves(self.ended)[0].shape:
+            self.ended = self.state
 
     def _check(self, residual: Array, point: Any, previous: Array, begin: float) -> Check:
         host = host_rows(residual)
@@ -141,9 +154,9 @@ class Run:
         )
 
     def _whole_check(self, check: Check) -> Check:
-        if not self.rows.aside:
+        if not self.monitor.batch or self.monitor.running.all():
             return check
-        x, dual = self.algorithm.solution(self.all_terms, self.rows.whole(self.state))
+        x, dual = self.algorithm.solution(self.all_terms, self._all_rows())
         first = self.monitor.first.copy()
         return Check(
             self.iteration,
@@ -177,7 +190,8 @@ class Run:
 
     def _save(self) -> None:
         assert self.file is not None
-        checkpoint.save(self.file, self.mark, self.iteration, self.rows.whole(self.state), self.monitor.numbers())
+        state = self._all_rows() if self.monitor.batch else self.state
+        checkpoint.save(self.file, self.mark, self.iteration, state, self.monitor.numbers())
         self.saved = self.seconds
 
 

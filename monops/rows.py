@@ -43,8 +43,8 @@ class Monitor:
         """Which rows have not ended."""
         return self.code == RUNNING
 
-    def update(self, check: Check, at: Any, floor: Callable[[], float]) -> tuple[bool, bool]:
-        """Take in one check of the rows ``at``; whether a row has just ended, and whether one has just become non-finite.
+    def update(self, check: Check, at: Any, floor: Callable[[], float]) -> bool:
+        """Take in one check of the rows ``at``; whether a row has just ended.
 
         ``floor`` gives the residual that rounding alone leaves: rows within 100 times of it that make no progress have stalled.
         """
@@ -85,7 +85,7 @@ class Monitor:
         if self.keep_history:
             self.history.append((check.iteration, self.public(self.residual)))
         ended = running & (code != RUNNING)
-        return bool(np.any(ended)), bool(np.any(states[0][0]))
+        return bool(np.any(ended))
 
     def _too_large(self, check: Check, verdict: Any) -> Any:
         """Rows whose x has run so far away that rounding hides the residual: no goal is met there."""
@@ -142,14 +142,17 @@ class Rows:
         self.batch = batch
         self.index: np.ndarray[Any, Any] | None = np.arange(batch[0]) if len(batch) == 1 else None
         self.aside: list[tuple[np.ndarray[Any, Any], Any]] = []
+        self.by_row: list[bool] = []  # which leaves of the state have rows
 
     @property
     def at(self) -> Any:
         """Positions of the rows that the state holds, for indexing arrays of all rows."""
         return ... if self.index is None else self.index
 
-    def compact(self, algorithm: Algorithm, terms: Any, state: Any, running: np.ndarray[Any, Any]) -> tuple[Any, Any]:
-        """Terms and state of the running rows alone, where that is worth it and right."""
+    def compact(
+        self, algorithm: Algorithm, terms: Any, state: Any, merged: Any, running: np.ndarray[Any, Any]
+    ) -> tuple[Any, Any]:
+        """Terms and state of the running rows alone, where that is worth it and right; ended rows as in ``merged``."""
         if self.index is None:
             return terms, state
         current = running[self.index]
@@ -168,7 +171,8 @@ class Rows:
         if not agree:
             self.index = None if not self.aside else self.index
             return terms, state
-        self.aside.append((self.index[leave], _take(state, leave, count)))
+        self.by_row = [_has_rows(leaf, count) for leaf in arrays.leaves(state)]
+        self.aside.append((self.index[leave], _take(merged, leave, count)))
         self.index = self.index[keep]
         return fewer_terms, fewer
 
@@ -177,11 +181,11 @@ class Rows:
         if not self.aside or self.index is None:
             return state
         positions = np.concatenate([*(positions for positions, _ in self.aside), self.index])
-        order, sizes = np.argsort(positions), [*(len(positions) for positions, _ in self.aside), len(self.index)]
+        order, by_row = np.argsort(positions), iter(self.by_row)
 
         def join(*leaves: Any) -> Any:
             last = leaves[-1]
-            if not _has_rows(last, sizes[-1]):
+            if not next(by_row):
                 return last
             xp = arrays.namespace(last)
             return xp.take(xp.concat(list(leaves), axis=0), _indices(order, last), axis=0)

@@ -209,8 +209,14 @@ def _why_none(problem: Inclusion) -> str:
     return f"no method applies to {problem}:\n{reasons}"
 
 
+def _same_method(one: Algorithm, other: Algorithm) -> bool:
+    """Whether states of one mean something to the other; accelerations must wrap the same method, given by name."""
+    inner, outer = getattr(one, "method", one), getattr(other, "method", other)
+    return type(one) is type(other) and inner is not None and type(inner) is type(outer)
+
+
 def _first_state(run: Run, warm_start: Result | None) -> Any:
-    if warm_start is None or type(warm_start.algorithm) is not type(run.algorithm):
+    if warm_start is None or not _same_method(warm_start.algorithm, run.algorithm):
         return run.algorithm.init(run.terms, run.x0)
     return run.algorithm.rebase(run.terms, warm_start.state)
 

@@ -125,6 +125,7 @@ class Anderson(Acceleration):
         fallback = pick(accept, plain, state.fallback)
         ones, zeros = xp.ones_like(residual), xp.zeros_like(residual)
         accepted_z, accepted_g = pick(accept, z, state.accepted_z), pick(accept, g, state.accepted_g)
+        inner = arrays.select_rows(accept, inner, state.inner)  # what is reported belongs to the accepted point
         return State(
             new, xp.where(offers, ones, zeros), fallback, accepted_z, accepted_g, seen, used, first, window, memory, inner
         )

@@ -6,6 +6,7 @@ one step, the smallest of those that the rule allows: every rule here only bound
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from monops import arrays
@@ -23,8 +24,13 @@ def shared(step: Array, *operators: Any) -> Array:
     """The step of each row, or for all the smallest of them where one of the operators takes a single step only."""
     if step.ndim == 0 or all(getattr(operator, "takes_many_steps", False) for operator in operators):
         return step
+    return arrays.namespace(step).full_like(step, _least(step))
+
+
+def _least(step: Array) -> float:
+    """The smallest step of the rows that have one: rows that have become NaN have no say."""
     xp = arrays.namespace(step)
-    return xp.zeros_like(step) + xp.min(step)
+    return float(xp.min(xp.where(xp.isfinite(step) & (step > 0), step, xp.full_like(step, math.inf))))
 
 
 def resolvent(operator: Any, x: Array, step: Array) -> Array:
@@ -34,7 +40,7 @@ def resolvent(operator: Any, x: Array, step: Array) -> Array:
     if getattr(operator, "takes_many_steps", False) and not isinstance(x, Blocks):
         xp = arrays.namespace(step)
         return operator.resolvent(x, xp.reshape(step, step.shape + (1,) * (x.ndim - step.ndim)))
-    return operator.resolvent(x, float(arrays.namespace(step).min(step)))
+    return operator.resolvent(x, _least(step))
 
 
 def ratio(numerator: Array, denominator: Array, otherwise: float) -> Array:

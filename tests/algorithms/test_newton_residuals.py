@@ -49,6 +49,23 @@ def test_least_squares_with_a_simplex() -> None:
     assert float(gradient @ x - gradient.min()) <= 1e-8  # the gap of the linear subproblem on the simplex
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_a_support_vector_machine_takes_few_steps_although_its_norm_is_far_above_its_diagonal(seed: int) -> None:
+    """With the step size of the splitting steps, two Newton steps in 18 were kept and 190 splitting steps were needed."""
+    n = 120
+    X = rng(seed).standard_normal((n, 4))
+    labels = np.where(X[:, 0] * X[:, 1] + 0.3 * rng(seed + 10).standard_normal(n) > 0, 1.0, -1.0)
+    Q = np.outer(labels, labels) * np.exp(-0.1 * ((X[:, None] - X[None]) ** 2).sum(axis=2))
+    problem = monops.Quadratic(Q, -np.ones(n)) + monops.HyperplaneBox(labels, 0.0, 0.0, 1.0)
+    result = solution(problem, monops.SemismoothNewton(), np.zeros(n), tol=1e-10)
+    x, force = result.x, Q @ result.x - 1.0
+    inside = (x > 1e-9) & (x < 1 - 1e-9)
+    multiplier = -float(np.mean((force * labels)[inside]))
+    assert abs(float(labels @ x)) <= 1e-10
+    assert box_violation(x, force + multiplier * labels, 0.0, 1.0) <= 1e-9
+    assert result.iterations <= 12
+
+
 @pytest.mark.parametrize("mu", [0.5, 0.01])
 @pytest.mark.parametrize("n", [20, 120])
 def test_monotone_variational_inequalities_on_boxes_with_a_large_skew_part(mu: float, n: int) -> None:

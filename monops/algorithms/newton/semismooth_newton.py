@@ -4,8 +4,8 @@
 
 Each step is one forward-backward step (accelerated, with restart) where H is symmetric, one forward-backward-forward step
 (Tseng 2000) where it is not; both find their step size by a test along the way. Once the entries that move have settled, a
-Newton step on r follows: (I - J + s J H) d = -r with J the derivative of the prox (Qi and Sun 1993); for a symmetric H and a
-separable g it is the projected Newton step of `piecewise_newton`. It is kept if it halves the smallest residual of the Newton
+Newton step on r follows: (I - J + s J H) d = -r with J the derivative of the prox (Qi and Sun 1993); for a symmetric H it is
+the projected Newton step of `piecewise_newton` where g is separable, the best of a few steps where it is not. It is kept if it halves the smallest residual of the Newton
 steps kept so far or, where H is symmetric, lowers their smallest objective (forward-backward envelope, for other g) by a
 multiple of |r|^2: kept infinitely often, r tends to 0 along them; otherwise the theorem of the splitting step holds from the
 last one on (Themelis and Patrinos 2019; Themelis, Stella and Patrinos 2018).
@@ -24,7 +24,13 @@ from monops import arrays
 from monops.algorithms.algorithm import Algorithm, Solution
 from monops.algorithms.shared.affine_forward import AffineForward, is_affine, unusable_function
 from monops.algorithms.shared.free_constants import free_constants
-from monops.algorithms.shared.newton_systems import complementarity_newton, derivative_system, masked_systems, padded_systems
+from monops.algorithms.shared.newton_systems import (
+    complementarity_newton,
+    derivative_system,
+    masked_systems,
+    padded_systems,
+    residual_newton,
+)
 from monops.algorithms.shared.piecewise_newton import Model, Point, around, curvature
 from monops.arrays import Array
 from monops.constants import Constants
@@ -36,6 +42,7 @@ from monops.theory import Guarantee, Missing
 LENGTHS = (1.0, 0.3)  # of the Newton step
 DESCENTS = 20  # Newton steps between two splitting steps
 COMPLEMENTARITY = 100  # the same for variational inequalities on a box
+REPEATED = 15  # the same for functions that couple entries
 FEW = 6.0  # entries whose factorisation costs next to nothing
 SETTLED = 0.005  # Newton starts when fewer than this part of the entries changed between moving and fixed
 RESTARTS = 1000.0  # of the momentum; a finite number keeps the theorem
@@ -171,8 +178,7 @@ class SemismoothNewton(Algorithm):
         step = proven.resolve(self.step_size, self.name)
         g: Any = rest[0].summand
         apart = problem.batch_ndim == 1 and all(data.ndim <= 1 for _, data in g.named_arrays())
-        several = F.symmetric and (problem.batch_ndim > 0 or not isinstance(g, Separable))
-        trials = len(LENGTHS) if several else 1
+        trials = len(LENGTHS) if F.symmetric and problem.batch_ndim else 1
         return Terms(F, g, self.step_size, trials, apart, problem.batch_ndim, step, proven, free_constants(problem), ())
 
     def expected_iterations(self, terms: Terms) -> float:
@@ -233,7 +239,8 @@ class SemismoothNewton(Algorithm):
         new = new._replace(wait=arrays.clip(state.wait - 1.0, 0.0, None))
         if bool(xp.any(ready)):
             new = _on_rows(self._newton, terms, new, ready)
-        again = state._replace(step=SHRINK * step, t=xp.ones_like(t))
+        kept = state.x + SHRINK * (state.y - state.x)  # the certificate divides by the step: (y - x)/step must not change
+        again = state._replace(step=SHRINK * step, t=xp.ones_like(t), y=kept)
         return new if arrays.holds_everywhere(passed) else arrays.select_rows(passed, new, again)
 
     def _continued(self, terms: Terms, state: State, x: Array, Fx: Array, change: Array) -> tuple[Array, ...]:
@@ -308,6 +315,9 @@ class SemismoothNewton(Algorithm):
         if isinstance(terms.g, Separable):
             slope = terms.g.entry_prox_derivative(x - _spread(step, x) * Fx, x - residual, _spread(step, x))
             direction = self._separable_direction(terms, slope, residual, step, ready)
+        elif terms.F.symmetric:
+            best = residual_newton(terms.F, terms.g, x, Fx, REPEATED)
+            return lambda length: best
         else:
             jacobian = terms.g.prox_derivative(x - step * Fx, float(step))
             direction = derivative_system(terms.F.matrix, jacobian, residual, float(step))

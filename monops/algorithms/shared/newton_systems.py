@@ -10,10 +10,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from monops import arrays
+from monops.algorithms.shared.affine_forward import AffineForward
 from monops.algorithms.shared.piecewise_newton import solve_reduced
 from monops.arrays import Array
+from monops.functions.function import Function
 from monops.linear import Diagonal, DiagonalPlusRankOne, LinearMap
 
+APART = 30.0  # growth of the residual at which full Newton steps end
 KRYLOV = 60  # dimension of the Krylov space of the general system
 
 
@@ -58,36 +61,62 @@ def masked_systems(matrix: Array, diagonal: Array, right: Array, free: Array, sy
     return xp.linalg.solve(systems, xp.expand_dims(sides, axis=-1))[..., 0]
 
 
+def residual_newton(F: AffineForward, g: Function, x: Array, Fx: Array, steps: int) -> tuple[Array, Array]:
+    """The best of a few full Newton steps on x - prox_{s g}(x - s F(x)) with s = 1/(mean of the diagonal of H), and F there.
+
+    s = 1/|H| guesses far fewer changes of the entries that move than there are where |H| is much larger than the diagonal.
+    """
+    xp, point, F_point = arrays.namespace(x), x, Fx
+    mean = float(xp.mean(xp.linalg.diagonal(F.matrix)))
+    step = 1.0 / mean if mean > 0 else 1.0
+    found, least = (x, Fx), math.inf
+    for _ in range(steps):
+        forward = point - step * F_point
+        residual = point - g.prox(forward, step)
+        length = float(arrays.norm(residual))
+        if length < least:
+            found, least = (point, F_point), length
+        if not 64 * arrays.epsilon(x) * float(arrays.norm(forward)) < length <= APART * least:
+            break
+        point = point + derivative_system(F.matrix, g.prox_derivative(forward, step), residual, step)
+        F_point = F.forward(point)
+    return found
+
+
 def derivative_system(matrix: Array, jacobian: LinearMap, residual: Array, step: float) -> Array:
     """d with (I - J + s J H) d = -r for a structured J: reduced to the rows where J is not 0, or by GMRES."""
     xp = arrays.namespace(residual)
+    zero = xp.zeros_like(residual)
     if isinstance(jacobian, DiagonalPlusRankOne) and residual.ndim == 1 and jacobian.axes:
-        weight = jacobian.coefficient * jacobian.vector
-        diagonal = xp.zeros_like(residual) + jacobian.diagonal
-        dense = xp.expand_dims(weight, axis=1) * xp.expand_dims(jacobian.vector, axis=0)
-        dense = dense + xp.eye(residual.shape[0], dtype=dense.dtype, device=arrays.device(dense)) * diagonal
-        return _dense_system(matrix, dense, (diagonal != 0) | (weight * jacobian.vector != 0), residual, step)
+        vector = zero + jacobian.vector
+        return _structured_system(matrix, zero + jacobian.diagonal, jacobian.coefficient * vector, vector, residual, step)
     if isinstance(jacobian, Diagonal):
-        dense = xp.eye(residual.shape[0], dtype=residual.dtype, device=arrays.device(residual)) * jacobian.diagonal
-        return _dense_system(matrix, dense, jacobian.diagonal != 0, residual, step)
+        return _structured_system(matrix, zero + jacobian.diagonal, zero, zero, residual, step)
     return gmres(lambda d: d + jacobian.apply(step * (matrix @ d) - d), -residual)
 
 
-def _dense_system(matrix: Array, jacobian: Array, support: Array, residual: Array, step: float) -> Array:
-    """Off the support of the symmetric J, d = -r; on it, a system of its size (NumPy), or of the full size."""
+def _structured_system(matrix: Array, diagonal: Array, weight: Array, vector: Array, residual: Array, step: float) -> Array:
+    """J = diagonal + weight vector*: off its support d = -r; on it, a system of its size (NumPy), or of the full size."""
     xp = arrays.namespace(residual)
-    identity = xp.eye(residual.shape[0], dtype=residual.dtype, device=arrays.device(residual))
+
+    def product(square: Array, diagonal: Array, weight: Array, vector: Array) -> Array:
+        scaled = xp.expand_dims(diagonal, axis=1) * square
+        return scaled + xp.expand_dims(weight, axis=1) * xp.expand_dims(vector @ square, axis=0)
+
+    def system(H: Array, *parts: Array) -> Array:
+        identity = xp.eye(H.shape[0], dtype=H.dtype, device=arrays.device(H))
+        return identity + product(step * H - identity, *parts)
+
     try:
         if type(residual) is not np.ndarray:
-            system = identity - jacobian + step * (jacobian @ matrix)
-            return xp.linalg.solve(system, xp.expand_dims(-residual, axis=1))[:, 0]
+            return xp.linalg.solve(system(matrix, diagonal, weight, vector), xp.expand_dims(-residual, axis=1))[:, 0]
+        support = (diagonal != 0) | (weight * vector != 0)
         index = np.flatnonzero(support)
         solution = -residual
-        inner = jacobian[np.ix_(index, index)]
-        off = np.where(support, 0.0, solution).astype(residual.dtype)
-        side = -residual[index] - step * (inner @ (matrix[index] @ off))
-        system = identity[: index.size, : index.size] - inner + step * (inner @ matrix[np.ix_(index, index)])
-        solution[index] = np.linalg.solve(system, side)
+        diagonal, weight, vector = diagonal[index], weight[index], vector[index]
+        image = matrix[index] @ np.where(support, 0.0, solution).astype(residual.dtype)
+        side = solution[index] - step * (diagonal * image + weight * (vector @ image))
+        solution[index] = np.linalg.solve(system(matrix[np.ix_(index, index)], diagonal, weight, vector), side)
         return solution
     except np.linalg.LinAlgError:
         return xp.zeros_like(residual)
