@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
+import json
 import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +15,12 @@ import numpy as np
 
 from monops import arrays
 from monops.algorithms import Algorithm
+from monops.arrays import Blocks
 from monops.errors import DataError
-from monops.problem import Inclusion
+from monops.linear import LinearMap
+from monops.problem import Inclusion, Summand
 
-FORMAT = 1
+FORMAT = 2
 
 
 def fingerprint(problem: Inclusion, algorithm: Algorithm, terms: Any) -> str:
@@ -25,8 +30,28 @@ def fingerprint(problem: Inclusion, algorithm: Algorithm, terms: Any) -> str:
         host = np.ascontiguousarray(arrays.to_numpy(array))
         digest.update(f"{name} {host.shape} {host.dtype}".encode())
         digest.update(host.tobytes())
+    digest.update("".join(_numbers(tuple((term.summand, term.map) for term in problem.terms))).encode())
     settings = f"step {terms.step_size!r}, batch_ndim {problem.batch_ndim}"
     return f"{problem} | {algorithm!r} | {settings} | data {digest.hexdigest()[:16]}"
+
+
+def _numbers(item: Any) -> Iterator[str]:
+    """The numbers among the fields of functions, operators and maps, exactly as they are."""
+    if isinstance(item, (int, float, str)):
+        yield f"{item!r};"
+    elif isinstance(item, tuple):
+        for part in item:
+            yield from _numbers(part)
+    elif isinstance(item, (Summand, LinearMap)) and dataclasses.is_dataclass(item):
+        for entry in dataclasses.fields(item):
+            yield from _numbers(getattr(item, entry.name))
+
+
+def _structure(state: Any) -> Any:
+    """The tuples of a state as nested lists, with the kind of each leaf: a state may have grown since it began."""
+    if isinstance(state, tuple):
+        return [_structure(part) for part in state]
+    return "array" if arrays.is_array(state) else type(state).__name__
 
 
 def writable(path: str | Path) -> Path:
@@ -39,6 +64,7 @@ def writable(path: str | Path) -> Path:
 def save(path: Path, mark: str, iteration: int, state: Any, rows: dict[str, np.ndarray[Any, Any]]) -> None:
     """Write atomically: a run that is cut while writing leaves the checkpoint before."""
     content: dict[str, Any] = {"format": FORMAT, "fingerprint": mark, "iteration": iteration}
+    content["structure"] = json.dumps(_structure(state))
     content |= {f"rows/{name}": value for name, value in rows.items()}
     for index, leaf in enumerate(arrays.leaves(state)):
         if leaf is not None:
@@ -69,20 +95,25 @@ def load(path: Path, mark: str, template: Any) -> tuple[int, Any, dict[str, np.n
     found = str(content["fingerprint"])
     if found != mark:
         raise DataError(f"resume_from={str(path)!r} belongs to another run:\n  file: {found}\n  here: {mark}")
-    values = iter(range(len(arrays.leaves(template))))
+    values = iter(range(len(content)))
+    like = next(leaf for leaf in arrays.leaves(template) if arrays.is_array(leaf))
 
-    def fill(leaf: Any) -> Any:
-        index = next(values)
-        if leaf is None:
+    def fill(kind: Any, before: Any) -> Any:
+        if isinstance(kind, list):
+            known = before if isinstance(before, tuple) else Blocks(())
+            parts = [fill(part, known[index] if index < len(known) else None) for index, part in enumerate(kind)]
+            return type(known)(*parts) if hasattr(known, "_fields") else type(known)(parts)
+        name = f"state/{next(values)}"
+        if kind == "NoneType":
             return None
-        name = f"state/{index}"
         if name not in content:
-            raise DataError(f"resume_from={str(path)!r} lacks part {index} of the state: it was written by another version")
+            raise DataError(f"resume_from={str(path)!r} lacks a part of the state: it was written by another version")
         host = content[name]
-        if not arrays.is_array(leaf):
-            return type(leaf)(host.item())
-        return arrays.from_numpy(host, leaf, leaf.dtype if host.dtype.kind == "f" or host.dtype.kind == "c" else None)
+        if kind != "array":
+            return host.item()
+        leaf = before if arrays.is_array(before) else like
+        return arrays.from_numpy(host, leaf, leaf.dtype if host.dtype.kind in "fc" else None)
 
-    state = arrays.tree_map(fill, template)
+    state = fill(json.loads(str(content["structure"])), template)
     rows = {name.removeprefix("rows/"): value for name, value in content.items() if name.startswith("rows/")}
     return int(content["iteration"]), state, rows

@@ -73,8 +73,8 @@ class Run:
                 if monitor.checks == 0:
                     checks.check_shape_kept(self.problem, self.x0, point.x)
                 check = self._check(residual, point, previous, begin)
-            running = monitor.running[self.rows.at]
-            ended = monitor.update(check, self.rows.at, functools.partial(self._floor, point.x))
+                running = monitor.running[self.rows.at]
+                ended = monitor.update(check, self.rows.at, functools.partial(self._floor, point.x))
             broken = monitor.code[self.rows.at] == STATUSES.index(Status.NON_FINITE)
             if np.any(broken):
                 self.state = self._put_back(broken, last)

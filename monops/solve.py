@@ -129,7 +129,8 @@ def solve(
     checks.check_declared_constants(problem, x0)
     check_every = algorithm.steps_a_check if check_every is None else check_every
     run = Run(problem, algorithm, terms, x0, rule, max_iter, check_every, history)
-    run.state = _first_state(run, warm_start)
+    with np.errstate(over="ignore", invalid="ignore"):  # overflow is reported by the status
+        run.state = _first_state(run, warm_start)
     if save_to is not None or resume_from is not None:
         run.mark = checkpoint.fingerprint(problem, algorithm, terms)
     if resume_from is not None:

@@ -366,3 +366,103 @@ def test_wrong_things_in_the_place_of_rules_results_and_methods() -> None:
 def test_single_precision_has_its_own_default_tolerance() -> None:
     single = monops.LeastSquares(A.astype(np.float32), b.astype(np.float32)) + WEIGHT * monops.L1Norm()
     assert monops.solve(single, monops.ForwardBackward()).success
+
+
+# ---- what a hostile tester met --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("check_every", [1, 10])
+@pytest.mark.parametrize(
+    "name", ["AdaptiveADMM", "AdaptiveDavisYin", "AdaptiveChambollePock", "ChambollePockLineSearch", "RestartedChambollePock"]
+)
+def test_rows_that_share_a_step_are_solved_each(name: str, check_every: int) -> None:
+    """Rows that end at different times must not leave the others with a step of their own."""
+    b = np.array([[8.0, -8.4, 40.9], [2.9, -15.0, 10.1], [0.1, 0.1, -0.1]])
+    K = np.array([[1.0, 0.5], [0.0, 1.0], [1.0, -1.0]])
+
+    def problem(b: np.ndarray) -> Any:
+        return monops.LeastSquares(K, b) + monops.LInfNorm(0.5) + monops.L2Norm(0.3)
+
+    together = monops.solve(problem(b), getattr(monops, name)(), x0=np.zeros((3, 2)), batch_ndim=1, check_every=check_every)
+    assert together.success
+    for row in range(3):
+        alone = monops.solve(problem(b[row]), getattr(monops, name)(), x0=np.zeros(2), tol=1e-9)
+        np.testing.assert_allclose(together.x[row], alone.x, atol=1e-5)
+
+
+@pytest.mark.parametrize("bad", [np.nan, 1e200])
+@pytest.mark.parametrize("name", ["AdaptiveAcceleratedForwardBackward", "AdaptiveDavisYin", "AdaptiveProximalGradient"])
+def test_a_broken_row_does_not_take_the_step_from_the_others(name: str, bad: float) -> None:
+    x0 = np.zeros((3, 2))
+    x0[1] = bad
+    b = np.array([[1.0, 2.0], [3.0, -1.0], [0.0, 1.0]])
+    problem = monops.LeastSquares(np.array([[1.0, 0.5], [0.0, 1.0]]), b) + monops.L2Norm(0.1)
+    result = quiet(problem, getattr(monops, name)(), x0=x0, batch_ndim=1)
+    assert [status.value for status in result.row_status] == ["converged", "non-finite", "converged"]
+
+
+def test_a_far_solution_of_a_linear_program_is_not_called_unbounded() -> None:
+    """min -x1 subject to e x1 <= x2 <= 1 has the solution (1/e, 1)."""
+    for e in (9e-6, 1e-4):
+        half = monops.HalfSpace(np.array([e, -1.0]))
+        problem = monops.Linear(np.array([-1.0, 0.0])) + half + monops.Box(-np.inf, np.array([np.inf, 1.0]))
+        for method in (None, monops.DavisYin(), monops.MalitskyTam(), monops.Ryu()):
+            assert quiet(problem, method, x0=np.zeros(2), max_iter=500).status is not monops.Status.INCONSISTENT
+
+
+def test_certificates_hold_after_rejected_steps() -> None:
+    """Cut anywhere, the error bound of semismooth Newton holds; a rejected step must not make it look solved."""
+    generator = np.random.default_rng(0)
+    for _ in range(30):
+        P = generator.standard_normal((3, 3))
+        P = P @ P.T + 0.1 * np.eye(3)
+        problem = monops.Quadratic(P, 3.0 * generator.standard_normal(3)) + monops.L1Norm()
+        exact = monops.solve(problem, monops.DouglasRachford(), tol=1e-11, max_iter=50_000).x
+        for iterations in (1, 2, 3, 5):
+            method = monops.SemismoothNewton(step_size=generator.uniform(0.1, 10.0))
+            cut = quiet(problem, method, x0=5.0 * generator.standard_normal(3), max_iter=iterations, tol=1e-9)
+            mu = float(np.linalg.eigvalsh(P)[0])
+            assert np.linalg.norm(cut.x - exact) <= cut.residual / mu * (1 + 1e-6) + 1e-8
+
+
+def test_shared_arrays_of_the_state_are_not_taken_for_rows() -> None:
+    b = np.array([[0.0, 0, 0], [0, 0, 0], [5.0, -4, 3]])
+    K = np.array([[1.0, 2.0, 0.0], [0.0, 1.0, -1.0]])
+    problem = monops.LeastSquares(np.eye(3), b) + monops.L1Norm(0.5) @ K
+    assert monops.solve(problem, monops.PreconditionedChambollePock(), x0=np.zeros((3, 3)), batch_ndim=1).success
+
+
+def test_gaps_never_crash_and_never_lie() -> None:
+    """Every method that applies, whatever dual point it has: the gap is None, or an upper bound of the suboptimality."""
+    generator = np.random.default_rng(3)
+    F, K = generator.standard_normal((5, 3)), generator.standard_normal((4, 3))
+    problems = (
+        monops.SquaredL2() + monops.Huber() @ K + monops.L1Norm() @ F,
+        monops.L1Norm() + monops.L2Norm().translate(np.ones(4)) @ K,
+        monops.SquaredL2().translate(np.ones(3)) + monops.L1Norm() + monops.Box(-0.5, 0.5),
+    )
+    for problem in problems:
+        best = min(quiet(problem, tol=1e-9, max_iter=20_000, x0=np.zeros(3)).objective, np.inf)
+        for entry in monops.assess(problem):
+            if entry.terms is not None:
+                result = quiet(problem, entry.algorithm, x0=np.zeros(3), max_iter=60, tol=1e-7)
+                if result.gap is not None:
+                    assert result.objective - best <= result.gap + 1e-6, entry.algorithm.name
+
+
+def test_warm_starts_between_accelerations_of_different_maps_keep_x() -> None:
+    first = monops.solve(lasso(), monops.Anderson(monops.ParallelDouglasRachford()))
+    again = monops.solve(lasso(), monops.Anderson(monops.ForwardBackward()), warm_start=first)
+    assert again.success
+    assert again.iterations <= 20
+
+
+def test_states_that_grow_resume_with_identical_iterates(tmp_path: Path) -> None:
+    settings: dict[str, Any] = {"x0": np.ones(20), "tol": 0.0, "check_every": 2, "on_failure": "ignore"}
+    whole = monops.solve(lasso(), monops.PANOC(), max_iter=20, **settings)
+    monops.solve(lasso(), monops.PANOC(), max_iter=10, save_to=tmp_path / "p.npz", **settings)
+    resumed = monops.solve(lasso(), monops.PANOC(), max_iter=20, resume_from=tmp_path / "p.npz", **settings)
+    np.testing.assert_array_equal(whole.x, resumed.x)
+    other = monops.LeastSquares(A, b) + WEIGHT * (1 + 1e-12) * monops.L1Norm()
+    with pytest.raises(DataError, match="another run"):
+        monops.solve(other, monops.PANOC(), resume_from=tmp_path / "p.npz", **settings)

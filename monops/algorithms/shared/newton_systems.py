@@ -16,6 +16,7 @@ from monops.arrays import Array
 from monops.functions.function import Function
 from monops.linear import Diagonal, DiagonalPlusRankOne, LinearMap
 
+LONGER = 1.0
 APART = 30.0  # growth of the residual at which full Newton steps end
 KRYLOV = 60  # dimension of the Krylov space of the general system
 
@@ -68,7 +69,7 @@ def residual_newton(F: AffineForward, g: Function, x: Array, Fx: Array, steps: i
     """
     xp, point, F_point = arrays.namespace(x), x, Fx
     mean = float(xp.mean(xp.linalg.diagonal(F.matrix)))
-    step = 1.0 / mean if mean > 0 else 1.0
+    step = LONGER / mean if mean > 0 else 1.0
     found, least = (x, Fx), math.inf
     for _ in range(steps):
         forward = point - step * F_point
