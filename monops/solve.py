@@ -145,7 +145,8 @@ def solve(
                 raise
             checks.explain_misfit(problem, x0, error)
             raise
-    result = _result(run, choice)
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        result = _result(run, choice)
     if result.status is not Status.CONVERGED and on_failure != "ignore":
         if on_failure == "raise":
             raise NotConvergedError(result.message)
