@@ -5,10 +5,10 @@
 Each step is one forward-backward step (accelerated, with restart) where H is symmetric, one forward-backward-forward step
 (Tseng 2000) where it is not; both find their step size by a test along the way. Once the entries that move have settled, a
 Newton step on r follows: (I - J + s J H) d = -r with J the derivative of the prox (Qi and Sun 1993); for a symmetric H it is
-the projected Newton step of `piecewise_newton` where g is separable, the best of a few steps where it is not. It is kept if it halves the smallest residual of the Newton
-steps kept so far or, where H is symmetric, lowers their smallest objective (forward-backward envelope, for other g) by a
-multiple of |r|^2: kept infinitely often, r tends to 0 along them; otherwise the theorem of the splitting step holds from the
-last one on (Themelis and Patrinos 2019; Themelis, Stella and Patrinos 2018).
+the projected Newton step of `piecewise_newton` (separable g), or the best of a few full steps with a larger s. It is kept if it
+halves the smallest residual of the Newton steps kept so far or, where H is symmetric, lowers their smallest objective
+(forward-backward envelope, for other g) by a multiple of |r|^2: kept infinitely often, r tends to 0 along them; otherwise the
+theorem of the splitting step holds from the last one on (Themelis and Patrinos 2019; Themelis, Stella and Patrinos 2018).
 """
 
 from __future__ import annotations
@@ -22,15 +22,9 @@ import numpy as np
 
 from monops import arrays
 from monops.algorithms.algorithm import Algorithm, Solution
+from monops.algorithms.shared import newton_systems
 from monops.algorithms.shared.affine_forward import AffineForward, is_affine, unusable_function
 from monops.algorithms.shared.free_constants import free_constants
-from monops.algorithms.shared.newton_systems import (
-    complementarity_newton,
-    derivative_system,
-    masked_systems,
-    padded_systems,
-    residual_newton,
-)
 from monops.algorithms.shared.piecewise_newton import Model, Point, around, curvature
 from monops.arrays import Array
 from monops.constants import Constants
@@ -42,7 +36,7 @@ from monops.theory import Guarantee, Missing
 LENGTHS = (1.0, 0.3)  # of the Newton step
 DESCENTS = 20  # Newton steps between two splitting steps
 COMPLEMENTARITY = 100  # the same for variational inequalities on a box
-REPEATED = 15  # the same for functions that couple entries
+REPEATED, LEAST_REPEATED = 20, 4  # the same for functions that couple entries; fewer after failures
 FEW = 6.0  # entries whose factorisation costs next to nothing
 SETTLED = 0.005  # Newton starts when fewer than this part of the entries changed between moving and fixed
 RESTARTS = 1000.0  # of the momentum; a finite number keeps the theorem
@@ -309,18 +303,20 @@ class SemismoothNewton(Algorithm):
         if terms.F.symmetric and isinstance(terms.g, Separable):
             return self._projected_trials(terms, x, Fx, ready) if terms.batch_ndim else self._descent(terms, x, Fx)
         if isinstance(terms.g, Separable) and terms.g.is_indicator and not terms.batch_ndim:
-            point = complementarity_newton(terms.F.forward, terms.F.matrix, x, *terms.g.interval, COMPLEMENTARITY)
+            F, ends = terms.F, terms.g.interval
+            point = newton_systems.complementarity_newton(F.forward, F.matrix, x, *ends, COMPLEMENTARITY)
             F_point = terms.F.forward(point)
             return lambda length: (point, F_point)
         if isinstance(terms.g, Separable):
             slope = terms.g.entry_prox_derivative(x - _spread(step, x) * Fx, x - residual, _spread(step, x))
             direction = self._separable_direction(terms, slope, residual, step, ready)
         elif terms.F.symmetric:
-            best = residual_newton(terms.F, terms.g, x, Fx, REPEATED)
+            steps = max(LEAST_REPEATED, int(REPEATED / (1.0 + float(state.patience))))
+            best = newton_systems.residual_newton(terms.F, terms.g, x, Fx, steps)
             return lambda length: best
         else:
             jacobian = terms.g.prox_derivative(x - step * Fx, float(step))
-            direction = derivative_system(terms.F.matrix, jacobian, residual, float(step))
+            direction = newton_systems.derivative_system(terms.F.matrix, jacobian, residual, float(step))
         direction = xp.where(xp.isfinite(direction), direction, xp.zeros_like(direction))
         F_direction = terms.F.product(direction)
         return lambda length: (x + length * direction, Fx + length * F_direction)
@@ -339,7 +335,7 @@ class SemismoothNewton(Algorithm):
         piece = around(g, x, -Fx)  # type: ignore[arg-type]
         free = piece.free & _spread(ready, x)
         right = xp.where(free, -(Fx + piece.slope), xp.zeros_like(x))
-        solve = padded_systems if type(x) is np.ndarray else masked_systems
+        solve = newton_systems.padded_systems if type(x) is np.ndarray else newton_systems.masked_systems
         bend = curvature(g, x, piece)  # type: ignore[arg-type]
         direction = solve(terms.F.matrix, bend, right, free, True)
         direction = xp.where(free & xp.isfinite(direction), direction, xp.zeros_like(direction))
@@ -359,7 +355,7 @@ class SemismoothNewton(Algorithm):
         safe = xp.where(slope > 0, slope, xp.ones_like(slope)) * length
         fixed = xp.where(free, xp.zeros_like(residual), -residual)
         right = -residual / safe - terms.F.product(fixed)
-        solve = padded_systems if type(residual) is np.ndarray else masked_systems
+        solve = newton_systems.padded_systems if type(residual) is np.ndarray else newton_systems.masked_systems
         found = solve(terms.F.matrix, (1.0 - slope) / safe, right, free, False)
         return xp.where(free, found, fixed)
 

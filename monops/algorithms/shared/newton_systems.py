@@ -16,8 +16,8 @@ from monops.arrays import Array
 from monops.functions.function import Function
 from monops.linear import Diagonal, DiagonalPlusRankOne, LinearMap
 
-LONGER = 1.0
-APART = 30.0  # growth of the residual at which full Newton steps end
+LONGER = 2.0  # than 1/(mean of the diagonal), the step size of the residual of full Newton steps
+APART = 100.0  # growth of the residual at which they end
 KRYLOV = 60  # dimension of the Krylov space of the general system
 
 
@@ -63,7 +63,7 @@ def masked_systems(matrix: Array, diagonal: Array, right: Array, free: Array, sy
 
 
 def residual_newton(F: AffineForward, g: Function, x: Array, Fx: Array, steps: int) -> tuple[Array, Array]:
-    """The best of a few full Newton steps on x - prox_{s g}(x - s F(x)) with s = 1/(mean of the diagonal of H), and F there.
+    """The best of a few full Newton steps on x - prox_{s g}(x - s F(x)) with s = 2/(mean of the diagonal of H), and F there.
 
     s = 1/|H| guesses far fewer changes of the entries that move than there are where |H| is much larger than the diagonal.
     """
