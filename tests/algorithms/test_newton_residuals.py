@@ -7,6 +7,7 @@ import itertools
 
 import numpy as np
 import pytest
+import scipy.sparse
 
 import monops
 from monops import arrays
@@ -190,6 +191,19 @@ def test_portfolio() -> None:
     assert x.min() >= 0.0
     assert float(gradient @ x - gradient.min()) <= 1e-9
     assert result.iterations <= 25
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+def test_least_squares_of_few_rows_are_squares_of_rows(sparse: bool) -> None:
+    A, b, d = rng(60).standard_normal((6, 40)), rng(61).standard_normal(6), 0.1 + rng(62).random(40)
+    data = scipy.sparse.csr_array(A) if sparse else A
+    problem = monops.LeastSquares(data, b) + monops.SquaredL2(d) + monops.Simplex()
+    result = solution(problem, monops.DualNewton(), np.zeros(40), tol=1e-10)
+    slope = A.T @ (A @ result.x - b) + d * result.x
+    assert abs(float(result.x.sum()) - 1.0) <= 1e-10
+    assert float(slope @ result.x - slope.min()) <= 1e-9  # the gap of the linear subproblem on the simplex
+    assert result.iterations <= 15
+    assert monops.solve(problem, x0=np.zeros(40)).algorithm.name == "DualNewton"
 
 
 def test_projection_on_half_spaces_and_a_box() -> None:

@@ -81,9 +81,9 @@ class DualNewton(Algorithm):
 
     Notes
     -----
-    SquaredL2 and Linear go into d and c; Simplex stands for NonNegative and one row, AffineSet for its rows. **Certificate**
-    the least elements of df(x) + K*y and dh*(y) - Kx, an element of the primal-dual operator at (x, y). **Cost** K D K* over
-    the entries that move, one system of as many unknowns as rows, two products; no norm is computed.
+    SquaredL2 and Linear go into d and c; Simplex stands for NonNegative and one row, AffineSet and LeastSquares for their rows.
+    **Certificate** the least elements of df(x) + K*y and dh*(y) - Kx, an element of the primal-dual operator at (x, y).
+    **Cost** K D K* over the entries that move, one system of as many unknowns as rows, two products; no norm is computed.
 
     References
     ----------
@@ -151,7 +151,8 @@ class DualNewton(Algorithm):
         model = Model(parts.dual, hessian, -state.image, state.y)
         move = model.minimise(1e-3 * distance / state.y.shape[0] ** 0.5) - state.y
         predicted = -float(arrays.inner(state.image, move)) + self._dual_change(parts, state.y, move)
-        if not predicted < 0.0:
+        noise = 1e4 * arrays.epsilon(state.x) * float(xp.sum(xp.abs(state.adjoint * state.x)))
+        if not predicted < 0.0 and abs(predicted) > noise:
             return self._recentred(terms, state, 1.0)
         adjoint_move = parts.K.adjoint(move)
         length = terms.step_size
@@ -160,9 +161,9 @@ class DualNewton(Algorithm):
             x = self._minimiser(parts, adjoint, state.center, state.pull)
             risen = self._conjugate_change(parts, state, x, adjoint) + self._dual_change(parts, state.y, length * move)
             new = state._replace(x=x, y=state.y + length * move, adjoint=adjoint)
-            if risen <= SUFFICIENT * length * predicted:
+            if predicted < 0.0 and risen <= SUFFICIENT * length * predicted:
                 return new._replace(image=parts.K.apply(x))
-            if -predicted <= 1e4 * arrays.epsilon(x) * float(xp.sum(xp.abs(state.adjoint * x))):  # the value is rounding
+            if abs(predicted) <= noise:  # the value is rounding
                 new = new._replace(image=parts.K.apply(x))
                 if self._distance(parts, new) <= 0.5 * distance:
                     return new

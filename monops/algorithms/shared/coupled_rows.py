@@ -11,7 +11,19 @@ import numpy as np
 
 from monops import arrays
 from monops.arrays import Array
-from monops.functions import AffineSet, Box, L1Norm, Linear, NonNegative, Point, Simplex, SquaredL2, Translation, Zero
+from monops.functions import (
+    AffineSet,
+    Box,
+    L1Norm,
+    LeastSquares,
+    Linear,
+    NonNegative,
+    Point,
+    Simplex,
+    SquaredL2,
+    Translation,
+    Zero,
+)
 from monops.functions.separable import Separable
 from monops.linear import Matrix, SparseMatrix, as_linear_map
 from monops.problem import Inclusion, Term
@@ -166,6 +178,9 @@ def coupled_parts(problem: Inclusion) -> Parts | Missing:
             others.append(NonNegative())
         elif isinstance(function, AffineSet) and isinstance(as_linear_map(function.A), (Matrix, SparseMatrix)):
             rows.append((as_linear_map(function.A), Point(function.b)))
+        elif isinstance(function, LeastSquares) and _is_real_matrix(function.A):  # 1/2 |Ax|^2 - <A*b, x>, up to a number
+            rows.append((function.A, SquaredL2()))
+            c = c - function.A.adjoint(function.b)
         elif isinstance(function, Separable) and function.is_convex and function.has_value:
             others.append(function)
         elif not isinstance(function, Zero):
@@ -204,6 +219,10 @@ def _joined(problem: Inclusion, d: Any, c: Any, others: list[Any], rows: list[tu
             return Missing(f"the conjugate of {function.value_formula('z')} is not separable here", "use ChambollePock")
     g = others[0] if others else Box()
     return Parts(d, c, g, found, Joined(conjugates, found.sizes, like))
+
+
+def _is_real_matrix(linear_map: Any) -> bool:
+    return isinstance(linear_map, (Matrix, SparseMatrix)) and "complex" not in str(linear_map.matrix.dtype)
 
 
 def _row(weight: Any, count: int, like: Array) -> Array:
