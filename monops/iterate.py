@@ -115,7 +115,8 @@ class Run:
         self.iteration += steps
 
     def _rows_from(self, rows: np.ndarray[Any, Any], state: Any, others: Any) -> Any:
-        return arrays.select_rows(arrays.from_numpy(rows, arrays.leaves(state)[0], bool), state, others)
+        first = arrays.leaves(state)[0]
+        return arrays.select_rows(arrays.from_numpy(rows, first, arrays.namespace(first).bool), state, others)
 
     def _put_back(self, broken: np.ndarray[Any, Any], last: Any) -> Any:
         """The state with the rows that have become non-finite as they were before."""
