@@ -20,7 +20,7 @@ from monops.algorithms.newton.dual_newton import guarantee as dual_guarantee
 from monops.algorithms.newton.panoc import guarantee as panoc_guarantee
 from monops.algorithms.newton.semismooth_newton import guarantee as semismooth_guarantee
 from monops.algorithms.newton.working_set_newton import guarantee as working_set_guarantee
-from monops.algorithms.shared import piecewise_newton
+from monops.algorithms.shared import piecewise_newton, working_set_penalties
 from monops.errors import NotApplicableError, StepSizeError
 from monops.solve import as_inclusion
 from tests.algorithms.newton_cases import box_violation, l1_violation, portfolio, positive, rng, solution, wide
@@ -162,6 +162,23 @@ def test_group_lasso_with_groups_of_any_length(loss: str, part: float) -> None:
     assert group_violation(x, gradient(x), scaled) <= 1e-8
     free = sorted(set(range(300)) - {index for indices, _ in groups for index in indices})
     assert float(np.max(np.abs(gradient(x)[free]), initial=0.0)) <= 1e-8
+
+
+def test_systems_of_groups_are_those_of_the_few_rows() -> None:
+    C, force, u = rng(70).standard_normal((12, 30)), rng(71).standard_normal(30), rng(72).standard_normal(30)
+    labels = np.repeat(np.arange(5), [3, 1, 6, 10, 10])
+    u = u / np.sqrt(np.bincount(labels, u * u))[labels]
+    bend = (0.1 + rng(73).random(5))[labels]
+    B = np.diag(bend) - (labels[:, None] == labels) * np.outer(bend * u, u)
+    exact = np.linalg.solve(C.T @ C + B, force)
+    shuffled = rng(74).permutation(30)  # entries of a working set come in any order
+    for order in (np.arange(30), shuffled):
+        groups = working_set_penalties.Groups(labels[order], np.ones(5))
+        model = groups.model(C[:, order].T @ C[:, order], force, np.zeros(30), 12, C[:, order])
+        found = model._solved(np.arange(30), bend[order], u[order], force[order])
+        np.testing.assert_allclose(found, exact[order], atol=1e-9)
+        model.columns = None
+        np.testing.assert_allclose(model._solved(np.arange(30), bend[order], u[order], force[order]), found, atol=1e-9)
 
 
 def test_nonnegative_least_squares_equals_the_active_set_method_of_scipy() -> None:

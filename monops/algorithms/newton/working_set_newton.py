@@ -251,7 +251,8 @@ class WorkingSetNewton(Algorithm):
             columns = everything = xp.concat([state.columns, fresh], axis=1)
         start, rank = take(state.x, indices), state.image.shape[0]
         penalty = terms.penalty.restrict(indices, state.x)
-        model = penalty.model(gram, take(state.gradient, indices), start, rank)
+        dense = None if scipy.sparse.issparse(everything) else everything
+        model = penalty.model(gram, take(state.gradient, indices), start, rank, dense)
         point = model.minimise(tolerance)
         image = state.image + everything @ (point - start)
         return self._passed(terms, state, put(state.x, indices, point), image, indices, columns, gram)

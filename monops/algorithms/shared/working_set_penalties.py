@@ -63,7 +63,7 @@ class Entries:
         xp = arrays.namespace(x)
         return 0.0 if self.function.is_indicator else float(xp.sum(xp.abs(self.function.entry_value(x))))
 
-    def model(self, hessian: Array, gradient: Array, center: Array, rank: float) -> Model:
+    def model(self, hessian: Array, gradient: Array, center: Array, rank: float, columns: Array | None = None) -> Model:
         """The quadratic model plus g."""
         return Model(self.function, hessian, gradient, center, rank)
 
@@ -127,18 +127,38 @@ class Groups:
         """The value of g."""
         return float(self.weights @ self.sizes(x))
 
-    def model(self, hessian: Array, gradient: Array, center: Array, rank: float) -> GroupModel:
-        """The quadratic model plus g."""
-        return GroupModel(self, hessian, gradient, center, rank)
+    def model(self, hessian: Array, gradient: Array, center: Array, rank: float, columns: Array | None = None) -> GroupModel:
+        """The quadratic model plus g; ``columns``, where they are dense, are C of the Hessian C*C."""
+        model = GroupModel(self, hessian, gradient, center, rank)
+        model.columns = columns
+        return model
 
 
 class GroupModel(Model):
     """The model with a group norm: accelerated steps choose the groups, Newton steps move those that are not 0."""
 
+    columns: Array | None = None
+
     @cached_property
     def _same_group(self) -> np.ndarray[Any, Any]:
         labels = self.g.labels
         return np.asarray(labels[:, None] == labels[None, :])
+
+    def _solved(self, index: np.ndarray[Any, Any], bend: Array, unit: Array, force: Array) -> Array:
+        """(H + B)^-1 force on some entries, B = bend (I - u u*) in each group with the unit vector u."""
+        if self.columns is None or not self.columns.shape[0] < index.size or not np.all(bend > 0):
+            system = self.hessian[np.ix_(index, index)] - self._same_group[np.ix_(index, index)] * np.outer(bend * unit, unit)
+            system.flat[:: index.size + 1] += bend
+            return solve_positive(system.astype(force.dtype), force)
+        _, labels = np.unique(self.g.labels[index], return_inverse=True)
+        starts = np.flatnonzero(np.diff(labels, prepend=-1))
+        if starts.size != labels[-1] + 1:  # groups are not consecutive
+            order = np.argsort(labels, kind="stable")
+            solution = np.empty_like(force)
+            solution[order] = self._solved(index[order], bend[order], unit[order], force[order])
+            return solution
+        C = self.columns[:, index]
+        return few_rows(C, bend, unit, starts, force)
 
     def change(self, point: Point, other: Point) -> float:
         move = other.x - point.x
@@ -167,10 +187,8 @@ class GroupModel(Model):
             force = point.gradient[index] + bend * point.x[index]
             if index.size == 0 or float(np.max(np.abs(force))) <= max(0.1 * tolerance, self.rounding):
                 break
-            system = self.hessian[np.ix_(index, index)] - self._same_group[np.ix_(index, index)] * np.outer(bend * unit, unit)
-            system.flat[:: index.size + 1] += bend
             direction = np.zeros_like(point.x)
-            direction[index] = -solve_positive(system.astype(point.x.dtype), force)
+            direction[index] = -self._solved(index, bend.astype(force.dtype), unit, force)
             slope = float(force @ direction[index])
             image = self.hessian @ direction
             new, length = point, 1.0
@@ -185,6 +203,31 @@ class GroupModel(Model):
                 break
             point = new
         return point
+
+
+def few_rows(C: Array, bend: Array, unit: Array, starts: np.ndarray[Any, Any], force: Array) -> Array:
+    """(C*C + bend (I - U U*))^-1 force by systems of the size of the rows of C, U the unit vectors of consecutive groups.
+
+    d = U t + e with U*e = 0 and w = C d give e = (force - C*w off U)/bend, so that S w = C U t + C (force off U)/bend with
+    S = I + C (I - U U*) C*/bend, and U*C*w = U*force fixes t.
+    """
+    sizes = np.diff(np.append(starts, force.size))
+
+    def along(x: Array) -> Array:
+        return np.add.reduceat(x * unit, starts, axis=-1)
+
+    def off(x: Array) -> Array:
+        return x - np.repeat(along(x), sizes) * unit
+
+    CU = along(C)
+    scaled, thick = C / np.sqrt(bend), CU / np.sqrt(bend[starts])
+    S = scaled @ scaled.T - thick @ thick.T
+    S.flat[:: len(S) + 1] += 1.0
+    solved = solve_positive(S, np.column_stack([CU, C @ (off(force) / bend)]))
+    inverse, rest = solved[:, :-1], solved[:, -1]
+    t = solve_positive(CU.T @ inverse, along(force) - CU.T @ rest)
+    w = inverse @ t + rest
+    return np.asarray(np.repeat(t, sizes) * unit + off(force - C.T @ w) / bend)
 
 
 def penalty_of(term: Term, linear_map: Any) -> Entries | Groups | Missing:
