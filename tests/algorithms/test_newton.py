@@ -165,7 +165,7 @@ def test_group_lasso_with_groups_of_any_length(loss: str, part: float) -> None:
 
 
 def test_systems_of_groups_are_those_of_the_few_rows() -> None:
-    C, force, u = rng(70).standard_normal((12, 30)), rng(71).standard_normal(30), rng(72).standard_normal(30)
+    C, force, u = rng(70).standard_normal((7, 30)), rng(71).standard_normal(30), rng(72).standard_normal(30)
     labels = np.repeat(np.arange(5), [3, 1, 6, 10, 10])
     u = u / np.sqrt(np.bincount(labels, u * u))[labels]
     bend = (0.1 + rng(73).random(5))[labels]
@@ -174,7 +174,7 @@ def test_systems_of_groups_are_those_of_the_few_rows() -> None:
     shuffled = rng(74).permutation(30)  # entries of a working set come in any order
     for order in (np.arange(30), shuffled):
         groups = working_set_penalties.Groups(labels[order], np.ones(5))
-        model = groups.model(C[:, order].T @ C[:, order], force, np.zeros(30), 12, C[:, order])
+        model = groups.model(C[:, order].T @ C[:, order], force, np.zeros(30), 7, C[:, order])
         found = model._solved(np.arange(30), bend[order], u[order], force[order])
         np.testing.assert_allclose(found, exact[order], atol=1e-9)
         model.columns = None

@@ -18,6 +18,8 @@ from monops.linear import SparseMatrix
 from monops.problem import Term
 from monops.theory import Missing
 
+MANY = 4  # entries over rows from which systems of the size of the rows cost less
+
 
 @dataclass(frozen=True, eq=False)
 class Entries:
@@ -146,7 +148,7 @@ class GroupModel(Model):
 
     def _solved(self, index: np.ndarray[Any, Any], bend: Array, unit: Array, force: Array) -> Array:
         """(H + B)^-1 force on some entries, B = bend (I - u u*) in each group with the unit vector u."""
-        if self.columns is None or not self.columns.shape[0] < index.size or not np.all(bend > 0):
+        if self.columns is None or index.size < MANY * self.columns.shape[0] or not np.all(bend > 0):
             system = self.hessian[np.ix_(index, index)] - self._same_group[np.ix_(index, index)] * np.outer(bend * unit, unit)
             system.flat[:: index.size + 1] += bend
             return solve_positive(system.astype(force.dtype), force)
