@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from monops import arrays
+from monops import arrays, autodiff
 from monops.arrays import Array, Blocks
 
 
@@ -29,6 +29,7 @@ def shared(step: Array, *operators: Any) -> Array:
 
 def _least(step: Array) -> float:
     """The smallest step of the rows that have one: rows that have become NaN have no say."""
+    step = autodiff.detach(step)
     xp = arrays.namespace(step)
     return float(xp.min(xp.where(xp.isfinite(step) & (step > 0), step, xp.full_like(step, math.inf))))
 
