@@ -48,7 +48,7 @@ def test_iterates_on_every_backend_are_those_of_numpy(case: Case, name: str, bac
     reference = steps(np.asarray)
     assert type(arrays.leaves(result.x)[0]) is type(arrays.leaves(case.start(lambda v: backend.asarray(v, "float64")))[0])
     for mine, theirs in zip(arrays.leaves(host(result.x)), arrays.leaves(reference.x), strict=True):
-        np.testing.assert_allclose(mine, theirs, rtol=1e-9, atol=1e-9)
+        np.testing.assert_allclose(mine, theirs, rtol=1e-7, atol=1e-7)  # steps come from eigenvalues, and searches on them
     assert result.residual == pytest.approx(reference.residual, rel=1e-6, abs=1e-9)
 
 
