@@ -21,6 +21,7 @@ from monops.result import Check, Result, Status
 from monops.stopping import ResidualBelow, Rule
 
 TOLERANCE = 1e-6
+ROUGH = 1e-2  # an error bound beyond this part of |x| is remarked on
 SINGLE = 1e-4  # the default in single precision
 
 
@@ -264,11 +265,11 @@ def _rough_proxes(run: Run) -> list[str]:
 def _remarks(run: Run, status: Status) -> list[str]:
     rough = _rough_proxes(run)
     found = [f"proxes are computed only {', '.join(rough)}: the residual does not see that error"] if rough else []
-    tolerance, first = run.monitor.rule.tolerance, float(np.max(run.monitor.first, initial=0.0))
-    if status is Status.CONVERGED and tolerance and 0 < first < 100 * tolerance:
-        found.append(
-            f"the first residual was only {first:.2g}: tol={tolerance:g} may be large for these data; see RelativeResidualBelow"
-        )
+    mu, x = certified(run.terms), run.algorithm.solution(run.terms, run.state).x
+    if status is Status.CONVERGED and mu is not None and not run.monitor.batch:
+        bound, size = float(run.monitor.residual) / mu, float(arrays.norm(x))
+        if bound > ROUGH * size > 0:
+            found.append(f"the error bound {bound:.2g} is large beside |x| = {size:.2g}: tol may be too large for these data")
     return found
 
 
@@ -299,8 +300,13 @@ def _message(run: Run, status: Status, rows: tuple[Status, ...], x: Array) -> st
     if status in (Status.ITERATION_LIMIT, Status.STALLED):
         return f"{count}{status}: residual {largest:.3g}, which does not meet {rule}, {_limit_advice(run, status, x, largest)}"
     cause = checks.find_cause(run.problem, run.x0, x)
-    seen = "became infinite or NaN" if status is Status.NON_FINITE else f"grew to {largest:.3g}"
-    return f"{count}{status}: the residual {seen}. {cause}"
+    if status is Status.NON_FINITE:
+        return f"{count}{status}: the residual became infinite or NaN. {cause}"
+    if rule.tolerance is not None and largest <= rule.tolerance:
+        return (
+            f"{count}{status}: x ran so far away (|x| = {float(arrays.norm(x)):.1g}) that rounding hides the residual. {cause}"
+        )
+    return f"{count}{status}: the residual grew to {largest:.3g}. {cause}"
 
 
 def _limit_advice(run: Run, status: Status, x: Array, largest: float) -> str:
