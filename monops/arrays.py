@@ -383,25 +383,4 @@ def check_same_backend(named: Iterable[tuple[str, Array]]) -> None:
                 )
 
 
-def check_no_gradient(named: Iterable[tuple[str, Array]]) -> None:
-    """Raise BackendError for torch tensors that require gradients: a solve records none."""
-    for name, point in named:
-        if any(getattr(leaf, "requires_grad", False) for leaf in leaves(point)):
-            raise BackendError(
-                f"{name} requires gradients, but solve records none: call monops.differentiate.differentiable_solve for the "
-                f"derivative of the solution, or pass {name}.detach(); monops_nn has layers with the exact implicit gradient"
-            )
-
-
-def repeat(step: Callable[[Any], Any], count: int) -> Callable[[Any], Any]:
-    """The map that applies ``step`` ``count`` times."""
-
-    def chunk(state: Any) -> Any:
-        for _ in range(count):
-            state = step(state)
-        return state
-
-    return chunk
-
-
 _numpy = namespace(np.empty(0))

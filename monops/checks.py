@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,7 +12,7 @@ import numpy as np
 from monops import arrays
 from monops.arrays import Array, Blocks
 from monops.constants import Constants
-from monops.errors import ConstantError, DataError, MonopsError, ShapeError
+from monops.errors import BackendError, ConstantError, DataError, MonopsError, ShapeError
 from monops.linear import LinearMap
 from monops.problem import Inclusion, Summand, Term
 
@@ -74,12 +74,22 @@ def check_data(problem: Inclusion, x0: Array) -> None:
     """Raise for mixed libraries, devices or dtypes; and, without batch rows (which isolate it), for NaN in small data."""
     named = list(problem.named_arrays())
     arrays.check_same_backend([*named, ("x0", x0)])
-    arrays.check_no_gradient([*named, ("x0", x0)])
+    check_no_gradient([*named, ("x0", x0)])
     if problem.batch_ndim == 0:
         arrays.check_finite("x0", x0)
         for name, array in named:
             if math.prod(array.shape) <= SMALL:
                 check_no_nan(name, array)
+
+
+def check_no_gradient(named: Iterable[tuple[str, Array]]) -> None:
+    """Raise BackendError for torch tensors that require gradients: a solve records none."""
+    for name, point in named:
+        if any(getattr(leaf, "requires_grad", False) for leaf in arrays.leaves(point)):
+            raise BackendError(
+                f"{name} requires gradients, but solve records none: call monops.differentiate.differentiable_solve for the "
+                f"derivative of the solution, or pass {name}.detach(); monops_nn has layers with the exact implicit gradient"
+            )
 
 
 def check_no_nan(name: str, array: Array) -> None:

@@ -111,7 +111,8 @@ class Run:
 
     def _chunk(self) -> None:
         steps = min(self.check_every, self.max_iter - self.iteration)
-        self.state = arrays.repeat(lambda state: self.algorithm.step(self.terms, state), steps)(self.state)
+        for _ in range(steps):
+            self.state = self.algorithm.step(self.terms, self.state)
         self.iteration += steps
 
     def _rows_from(self, rows: np.ndarray[Any, Any], state: Any, others: Any) -> Any:

@@ -7,7 +7,8 @@ from typing import Any, ClassVar, NamedTuple, final
 
 from monops import arrays
 from monops.acceleration.memory import Memory, combine, empty, push
-from monops.acceleration.wrapper import Acceleration, Terms, image, numbers, pick, size
+from monops.acceleration.wrapper import Acceleration, Terms, image, size
+from monops.algorithms import adaptive
 from monops.arrays import Array
 from monops.errors import DataError
 
@@ -94,7 +95,7 @@ class Anderson(Acceleration):
         return "convergence of z; |z - Tz| -> 0", "Fu-Zhang-Boyd (2020)"
 
     def begin(self, terms: Terms, z: Array) -> State:
-        zero = numbers(terms, z, 0.0)
+        zero = adaptive.initial(0.0, z, terms.batch_ndim)
         xp = arrays.namespace(zero)
         window = xp.stack([zero] * WINDOW, axis=-1)
         memory = empty(z, self.memory, terms.batch_ndim)
@@ -121,10 +122,13 @@ class Anderson(Acceleration):
         candidate = Tz - combine(memory, g, self.type, self.regularisation, batch_ndim)
         below = residual <= BOUND * first * (used + 1.0) ** -DECAY
         offers = accept & (seen > 1) & (below | (not self.safeguard)) & xp.isfinite(arrays.norm(candidate, batch_ndim))
-        new = pick(offers, candidate, pick(accept, plain, state.fallback))
-        fallback = pick(accept, plain, state.fallback)
+        new = arrays.select_rows(offers, candidate, arrays.select_rows(accept, plain, state.fallback))
+        fallback = arrays.select_rows(accept, plain, state.fallback)
         ones, zeros = xp.ones_like(residual), xp.zeros_like(residual)
-        accepted_z, accepted_g = pick(accept, z, state.accepted_z), pick(accept, g, state.accepted_g)
+        accepted_z, accepted_g = (
+            arrays.select_rows(accept, z, state.accepted_z),
+            arrays.select_rows(accept, g, state.accepted_g),
+        )
         inner = arrays.select_rows(accept, inner, state.inner)  # what is reported belongs to the accepted point
         return State(
             new, xp.where(offers, ones, zeros), fallback, accepted_z, accepted_g, seen, used, first, window, memory, inner

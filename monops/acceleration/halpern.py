@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple, final
 
 from monops import arrays
-from monops.acceleration.wrapper import Acceleration, Terms, image, numbers, pick, size
+from monops.acceleration.wrapper import Acceleration, Terms, image, size
+from monops.algorithms import adaptive
 from monops.arrays import Array
 from monops.errors import DataError
 
@@ -69,7 +70,13 @@ class Halpern(Acceleration):
 
     def begin(self, terms: Terms, z: Array) -> State:
         method = terms.method
-        return State(z, z, numbers(terms, z, 0.0), numbers(terms, z, -1.0), method.at(terms.inner, z))
+        return State(
+            z,
+            z,
+            adaptive.initial(0.0, z, terms.batch_ndim),
+            adaptive.initial(-1.0, z, terms.batch_ndim),
+            method.at(terms.inner, z),
+        )
 
     def step(self, terms: Terms, state: State) -> State:
         z = state.z
@@ -79,7 +86,7 @@ class Halpern(Acceleration):
         xp = arrays.namespace(residual)
         first = xp.where(state.first < 0, residual, state.first)
         moves = residual < self.restart * first
-        anchor = pick(moves, z, state.anchor) if self.restart else state.anchor
+        anchor = arrays.select_rows(moves, z, state.anchor) if self.restart else state.anchor
         first = xp.where(moves, residual, first)
         count = xp.where(moves, xp.zeros_like(state.count), state.count)
         weight = 1.0 / (count + 2.0)

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple, final
 
 from monops import arrays
-from monops.acceleration.wrapper import Acceleration, Terms, image, numbers, product, size
+from monops.acceleration.wrapper import Acceleration, Terms, image, product, size
+from monops.algorithms import adaptive
 from monops.arrays import Array
 from monops.errors import DataError, StepSizeError
 
@@ -88,7 +89,7 @@ class Inertial(Acceleration):
         return terms
 
     def begin(self, terms: Terms, z: Array) -> State:
-        zero = numbers(terms, z, 0.0)
+        zero = adaptive.initial(0.0, z, terms.batch_ndim)
         return State(z, z, zero, zero, zero, zero - 1.0, terms.method.at(terms.inner, z))
 
     def step(self, terms: Terms, state: State) -> State:

@@ -7,7 +7,8 @@ from typing import Any, ClassVar, NamedTuple, final
 
 from monops import arrays
 from monops.acceleration.memory import Memory, combine, empty, push
-from monops.acceleration.wrapper import Acceleration, Terms, image, numbers, product, size
+from monops.acceleration.wrapper import Acceleration, Terms, image, product, size
+from monops.algorithms import adaptive
 from monops.arrays import Array
 from monops.errors import DataError
 
@@ -90,7 +91,11 @@ class SuperMann(Acceleration):
 
     def begin(self, terms: Terms, z: Array) -> State:
         _, g, residual, inner = _evaluate(terms, z)
-        high = numbers(terms, z, 1e300) if arrays.epsilon(residual) < 1e-10 else numbers(terms, z, 1e30)
+        high = (
+            adaptive.initial(1e300, z, terms.batch_ndim)
+            if arrays.epsilon(residual) < 1e-10
+            else adaptive.initial(1e30, z, terms.batch_ndim)
+        )
         return State(z, g, residual, z, g, residual / BLIND, high, empty(z, self.memory, terms.batch_ndim), 0, inner)
 
     def step(self, terms: Terms, state: State) -> State:

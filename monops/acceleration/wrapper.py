@@ -125,15 +125,3 @@ def size(terms: Terms, u: Array) -> Array:
     square = product(terms, u, u)
     xp = arrays.namespace(square)
     return xp.sqrt(xp.where(square > 0, square, xp.zeros_like(square)))
-
-
-def pick(rows: Array, x: Array, y: Array) -> Array:
-    """Rows of x where the Boolean array of the batch shape holds, else of y."""
-    return arrays.select_rows(rows, x, y)
-
-
-def numbers(terms: Terms, z: Array, value: float) -> Array:
-    """One number a row."""
-    first = arrays.leaves(z)[0]
-    xp = arrays.namespace(first)
-    return xp.full(first.shape[: terms.batch_ndim], value, dtype=arrays.real_dtype(first), device=arrays.device(first))
