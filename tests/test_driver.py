@@ -393,7 +393,9 @@ def test_rows_that_share_a_step_are_solved_each(name: str, check_every: int) -> 
 
 
 @pytest.mark.parametrize("bad", [np.nan, 1e200])
-@pytest.mark.parametrize("name", ["AdaptiveAcceleratedForwardBackward", "AdaptiveDavisYin", "AdaptiveProximalGradient"])
+@pytest.mark.parametrize(
+    "name", ["AdaptiveAcceleratedForwardBackward", "AdaptiveDavisYin", "AdaptiveProximalGradient", "GoldenRatio"]
+)
 def test_a_broken_row_does_not_take_the_step_from_the_others(name: str, bad: float) -> None:
     x0 = np.zeros((3, 2))
     x0[1] = bad
@@ -414,6 +416,11 @@ def test_a_far_solution_of_a_linear_program_is_not_called_unbounded() -> None:
 
 def test_certificates_hold_after_rejected_steps() -> None:
     """Cut anywhere, the error bound of semismooth Newton holds; a rejected step must not make it look solved."""
+    extremal = monops.Quadratic(np.eye(2), np.array([-3.0, 1.0])) + monops.L1Norm()  # y - x an eigenvector, new step 1/L
+    for iterations in (1, 2, 3):
+        settings: dict[str, Any] = {"x0": np.array([5.0, 5.0]), "max_iter": iterations}
+        cut = quiet(extremal, monops.SemismoothNewton(step_size=1 / 0.7), **settings)
+        assert np.linalg.norm(cut.x - np.array([2.0, 0.0])) <= cut.residual * (1 + 1e-9) + 1e-12
     generator = np.random.default_rng(0)
     for _ in range(30):
         P = generator.standard_normal((3, 3))

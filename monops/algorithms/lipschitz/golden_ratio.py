@@ -116,7 +116,7 @@ class GoldenRatio(Algorithm):
             new = adaptive.resolvent(terms.A, x - arrays.scale_rows(step, Bx), step)
             B_new = terms.B.forward(new)
             change, moved = (arrays.norm(p - q, terms.batch_ndim) for p, q in ((B_new, Bx), (new, x)))
-            short = step * change <= 0.5 * moved
+            short = ~(step * change > 0.5 * moved)  # a row that is NaN must not halve the step of the others
             if arrays.holds_everywhere(short):
                 break
             step = adaptive.shared(xp.where(short, step, 0.5 * step), terms.A)
