@@ -126,6 +126,8 @@ def explain_misfit(problem: Inclusion, x0: Array, error: Exception) -> None:
         try:
             image = term.forward(x0) if term.has_forward else term.resolvent(x0, 1.0) if term.has_resolvent else x0
             shapes = [tuple(leaf.shape) for leaf in arrays.leaves(image)]
+        except (ShapeError, DataError, BackendError) as known:
+            raise known from error
         except MonopsError:
             continue
         except Exception as inner:

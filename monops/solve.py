@@ -126,26 +126,26 @@ def solve(
         x0, algorithm = warm_start.x, warm_start.algorithm if algorithm is None else algorithm
     x0 = checks.starting_point(problem, x0)
     checks.check_data(problem, x0)
-    algorithm, terms, choice = choose(problem, algorithm)
-    checks.check_declared_constants(problem, x0)
-    check_every = algorithm.steps_a_check if check_every is None else check_every
-    run = Run(problem, algorithm, terms, x0, rule, max_iter, check_every, history)
-    with np.errstate(over="ignore", invalid="ignore"):  # overflow is reported by the status
-        run.state = _first_state(run, warm_start)
-    if save_to is not None or resume_from is not None:
-        run.mark = checkpoint.fingerprint(problem, algorithm, terms)
-    if resume_from is not None:
-        run.iteration, run.state, numbers = checkpoint.load(Path(resume_from), run.mark, run.state)
-        run.monitor.restore(numbers)
-    run.file = None if save_to is None else checkpoint.writable(save_to)
-    with progress_bar(progress, algorithm.name, rule.tolerance or TOLERANCE) as report:
-        try:
+    try:
+        algorithm, terms, choice = choose(problem, algorithm)
+        checks.check_declared_constants(problem, x0)
+        check_every = algorithm.steps_a_check if check_every is None else check_every
+        run = Run(problem, algorithm, terms, x0, rule, max_iter, check_every, history)
+        with np.errstate(over="ignore", invalid="ignore"):  # overflow is reported by the status
+            run.state = _first_state(run, warm_start)
+        if save_to is not None or resume_from is not None:
+            run.mark = checkpoint.fingerprint(problem, algorithm, terms)
+        if resume_from is not None:
+            run.iteration, run.state, numbers = checkpoint.load(Path(resume_from), run.mark, run.state)
+            run.monitor.restore(numbers)
+        run.file = None if save_to is None else checkpoint.writable(save_to)
+        with progress_bar(progress, algorithm.name, rule.tolerance or TOLERANCE) as report:
             run.iterate(callback, report)
-        except (ValueError, TypeError, IndexError, AttributeError, RuntimeError) as error:
-            if isinstance(error, MonopsError):
-                raise
-            checks.explain_misfit(problem, x0, error)
+    except (ValueError, TypeError, IndexError, AttributeError, RuntimeError) as error:
+        if isinstance(error, MonopsError):
             raise
+        checks.explain_misfit(problem, x0, error)
+        raise
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         result = _result(run, choice)
     if result.status is not Status.CONVERGED and on_failure != "ignore":

@@ -475,3 +475,18 @@ def test_states_that_grow_resume_with_identical_iterates(tmp_path: Path) -> None
     other = monops.LeastSquares(A, b) + WEIGHT * (1 + 1e-12) * monops.L1Norm()
     with pytest.raises(DataError, match="another run"):
         monops.solve(other, monops.PANOC(), resume_from=tmp_path / "p.npz", **settings)
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda: (monops.LeastSquares(A, b) + monops.L1Norm(np.ones(99)), {}),
+        lambda: (monops.linear_program(np.ones(2), np.ones((1, 3)), np.ones(1)), {}),
+        lambda: (monops.LeastSquares(A, np.ones((4, 30))) + monops.L1Norm(), {"x0": np.zeros((3, 20)), "batch_ndim": 1}),
+    ],
+    ids=["weights", "program", "rows"],
+)
+def test_data_that_do_not_fit_are_named(build: Any) -> None:
+    problem, settings = build()
+    with pytest.raises(ShapeError, match=r"has shape|of shape \("):
+        monops.solve(problem, **settings)

@@ -106,6 +106,7 @@ def linear_program(
     >>> monops.solve(problem, monops.InteriorProximalMultipliers(), tol=1e-9).x.round(6) + 0.0
     array([0., 1.])
     """
+    arrays.check_floating("linear_program: c", c)
     terms = [_objective(None, c)]
     for name, A, b in (("upper", A_upper, b_upper), ("equal", A_equal, b_equal)):
         if (A is None) != (b is None):
