@@ -1,9 +1,8 @@
-"""The affine operator of an equilibrium layer, z -> (I - W) z - c for every row, and what is computed once of I - W."""
+"""The two summands of a pass as monops operators: z -> (I - W) z - c, and the activation or its derivative."""
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, final
 
@@ -11,97 +10,11 @@ import torch
 from torch import Tensor
 
 from monops.constants import Constants
-from monops.errors import ConstantError, ShapeError
+from monops.errors import ShapeError
+from monops.functions import Function
+from monops.linear import Diagonal, LinearMap
 from monops.operators import Operator
-
-
-@final
-@dataclass(frozen=True, eq=False)
-class System:
-    """The matrix M = I - W of one forward pass, its exact constants and its resolvent matrices.
-
-    One object serves the forward and the backward solve and is then forgotten; the module never holds it.
-
-    Parameters
-    ----------
-    matrix : tensor (n, n), float32 or float64, detached
-        M = I - W.
-
-    Raises
-    ------
-    ShapeError
-        When the matrix is not square.
-    ConstantError
-        When it is not strongly monotone (or not finite), naming the least eigenvalue of its symmetric part.
-
-    Notes
-    -----
-    **Constants**, exact up to a rounding margin on the safe side: mu = lambda_min(sym M), L = |M|_2,
-    beta = lambda_min(sym M^-1). They are the same for M' (M' has the same symmetric part, norm and sym of the inverse).
-    **Cost** one inverse and three symmetric eigenvalue problems, n^3; then one inverse for each step size.
-
-    References
-    ----------
-    Winston and Kolter (2020), Monotone operator equilibrium networks. Bauschke and Combettes (2017), Example 20.15.
-
-    Examples
-    --------
-    >>> import torch
-    >>> known = System(torch.tensor([[1.0, -1.0], [1.0, 1.0]], dtype=torch.float64)).constants
-    >>> round(known.strong_monotonicity, 9), round(known.cocoercivity, 9)
-    (1.0, 0.5)
-    """
-
-    matrix: Tensor
-    _inverses: dict[float, Tensor] = field(default_factory=dict, repr=False)
-
-    def __post_init__(self) -> None:
-        if self.matrix.ndim != 2 or self.matrix.shape[0] != self.matrix.shape[1]:
-            raise ShapeError(f"System: I - W must be a square matrix, got shape {tuple(self.matrix.shape)}")
-
-    @cached_property
-    def constants(self) -> Constants:
-        """Mu, beta and L of z -> M z and of z -> M' z."""
-        M = self.matrix
-        if not bool(torch.isfinite(M).all()):
-            raise ConstantError("the weight W contains NaN or infinity: lower the learning rate, or clip the gradient")
-        inverse, info = torch.linalg.inv_ex(M)
-        if int(info) != 0 or not bool(torch.isfinite(inverse).all()):
-            raise ConstantError(
-                "I - W is singular, so that the equilibrium is not unique: use MonotoneLinear with monotonicity > 0"
-            )
-        stacked = torch.stack((0.5 * (M + M.mT), 0.5 * (inverse + inverse.mT), M.mT @ M))
-        values = torch.linalg.eigvalsh(stacked)[:, [0, -1]].tolist()
-        (least, _), (cocoercivity, inverse_top), (_, gram_top) = values
-        rounding = 4.0 * M.shape[0] * torch.finfo(M.dtype).eps
-        lipschitz = math.sqrt(max(gram_top, 0.0))
-        mu = least - rounding * lipschitz
-        if mu <= 0:
-            raise ConstantError(
-                f"I - W is not strongly monotone: lambda_min of its symmetric part is {least:.6g}, so that the equilibrium "
-                f"need not exist or be unique; subtract at least {-mu:.3g} times the identity from W, or use MonotoneLinear"
-            )
-        beta = max(cocoercivity - rounding * abs(inverse_top), mu / lipschitz**2)
-        return Constants(
-            min(mu, lipschitz),
-            min(beta, 1.0 / lipschitz),
-            lipschitz,
-            affine=True,
-            why={
-                "strong_monotonicity": "computed: least eigenvalue of the symmetric part of I - W",
-                "cocoercivity": "computed: least eigenvalue of the symmetric part of (I - W)^-1",
-                "lipschitz": "computed: largest singular value of I - W",
-            },
-        )
-
-    def resolvent_matrix(self, step: float) -> Tensor:
-        """(I + step M)^-1, kept for each step size of this pass."""
-        found = self._inverses.get(step)
-        if found is None:
-            identity = torch.eye(self.matrix.shape[0], dtype=self.matrix.dtype, device=self.matrix.device)
-            found = torch.linalg.inv(identity + step * self.matrix)
-            self._inverses[step] = found
-        return found
+from monops_nn.systems.system import System
 
 
 @final
@@ -112,20 +25,22 @@ class EquilibriumOperator(Operator):
     Parameters
     ----------
     system : System
-        I - W with its constants.
-    injection : tensor (batch, n) or None
+        W; its constants hold for W' too.
+    injection : tensor (batch, size) or None
         c, one row a sample; ``None`` is 0. Rows may contain NaN: they touch no other row.
     adjoint : bool, default False
         Take the transpose of I - W, for the backward pass.
+    exact : bool, default False
+        Whether ``constants`` are the exact ones, instead of m by construction and a cheap bound of L.
 
     Raises
     ------
     ShapeError
-        When c does not end in n.
+        When c does not end in ``size``.
 
     Notes
     -----
-    **Constants** of the System. **Cost** one product batch x n x n for a value, the same for a resolvent after one inverse.
+    **Constants** of the System. **Cost** one product for a value, one resolvent of the System for a resolvent.
 
     References
     ----------
@@ -134,7 +49,8 @@ class EquilibriumOperator(Operator):
     Examples
     --------
     >>> import torch
-    >>> A = EquilibriumOperator(System(2.0 * torch.eye(2)), torch.ones(1, 2))
+    >>> from monops_nn.systems import DenseSystem
+    >>> A = EquilibriumOperator(DenseSystem((-torch.eye(2),), 2.0), torch.ones(1, 2))
     >>> A.forward(torch.ones(1, 2)), A.resolvent(torch.ones(1, 2), 1.0)
     (tensor([[1., 1.]]), tensor([[0.6667, 0.6667]]))
     """
@@ -142,34 +58,231 @@ class EquilibriumOperator(Operator):
     system: System
     injection: Tensor | None = None
     adjoint: bool = False
+    exact: bool = False
+    _latest: list[Tensor] = field(default_factory=list, repr=False)
 
     def __post_init__(self) -> None:
-        n = self.system.matrix.shape[0]
+        n = self.system.size
         if self.injection is not None and (self.injection.ndim == 0 or self.injection.shape[-1] != n):
             raise ShapeError(f"the injection has shape {tuple(self.injection.shape)}, but W has {n} features")
 
     @cached_property
     def constants(self) -> Constants:
-        return self.system.constants
+        return self.system.exact_constants() if self.exact else self.system.constants
 
     @property
     def input_shape(self) -> Any:
-        return (int(self.system.matrix.shape[0]),)
+        return (self.system.size,)
 
-    def transposed(self, gradient: Tensor | None = None) -> EquilibriumOperator:
-        """The map u -> (I - W') u - gradient on the same System: the affine operator of the backward pass."""
-        return EquilibriumOperator(self.system, gradient, not self.adjoint)
+    @property
+    def has_resolvent(self) -> bool:
+        return self.system.has_resolvent
+
+    def rows(self, index: Tensor) -> EquilibriumOperator:
+        """The same operator for some of the rows."""
+        return self if self.injection is None else replace(self, injection=self.injection[index], _latest=[])
+
+    def multiply(self, z: Tensor) -> Tensor:
+        """W z (or W' z); the latest product is kept, for the residual and the derivative of the activation ask for the same."""
+        if not self._latest or self._latest[0] is not z:
+            value = self.system.product_transposed(z) if self.adjoint else self.system.product(z)
+            self._latest[:] = [z, value]
+        return self._latest[1]
 
     def forward(self, x: Tensor) -> Tensor:
-        value = x @ (self.system.matrix if self.adjoint else self.system.matrix.mT)
+        value = x - self.multiply(x)
         return value if self.injection is None else value - self.injection
 
     def resolvent(self, x: Tensor, step: float) -> Tensor:
-        inverse = self.system.resolvent_matrix(step)
         if self.injection is not None:
             x = torch.add(x, self.injection, alpha=step)
-        return x @ (inverse if self.adjoint else inverse.mT)
+        return self.system.resolvent_transposed(x, step) if self.adjoint else self.system.resolvent(x, step)
 
     def formula(self, x: str) -> str:
         offset = "" if self.injection is None else " - c"
         return f"(I - W{chr(39) if self.adjoint else ''}) {x}{offset}"
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class ActivationOperator(Operator):
+    """The subdifferential of f with prox_f = sigma, and z = 0 where the mask is 0, on rows of a solver.
+
+    Parameters
+    ----------
+    activation : Function
+        f, with one batch axis.
+    mask : tensor (size,) or None
+        0 where the state is held at 0.
+
+    Notes
+    -----
+    **Resolvent** mask * prox_{step f}(x), exact for every step. **Constants** mu of f. **Cost** of the prox.
+
+    References
+    ----------
+    Combettes and Pesquet (2020), Deep neural network structures solving variational inequalities.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from monops.functions import NonNegative
+    >>> ActivationOperator(NonNegative().batched(1), torch.tensor([0.0, 1.0])).resolvent(torch.tensor([[1.0, 2.0]]), 1.0)
+    tensor([[0., 2.]])
+    """
+
+    activation: Function
+    mask: Tensor | None = None
+
+    @cached_property
+    def constants(self) -> Constants:
+        known = self.activation.constants
+        return Constants(known.strong_monotonicity, cyclic=True, why="rule: the constant of f")
+
+    @property
+    def has_forward(self) -> bool:
+        return False
+
+    def resolvent(self, x: Tensor, step: float) -> Tensor:
+        value: Tensor = self.activation.prox(x, step)
+        return value if self.mask is None else value * self.mask
+
+    def derivative_apply(self, h: Tensor, p: Tensor) -> Tensor:
+        """J(h) p with J the derivative of mask * sigma, in plain torch code where sigma is: differentiable in h and p."""
+        jacobian = self.activation.prox_derivative(h, 1.0)
+        value: Tensor = jacobian.diagonal * p if isinstance(jacobian, Diagonal) else jacobian.apply(p)
+        return value if self.mask is None else value * self.mask
+
+    def rows(self, index: Tensor) -> ActivationOperator:
+        """The same operator for some of the rows."""
+        return self
+
+    def formula(self, x: str) -> str:
+        return f"df({x})"
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class ActivationDerivative(Operator):
+    """u -> (J^-1 - I) u - g, J the derivative of the activation, 0 <= J <= I; where J = 0 the domain is u = 0.
+
+    Parameters
+    ----------
+    slope : tensor (batch, size)
+        The diagonal of J, for activations that act entry by entry.
+    gradient : tensor (batch, size)
+        g.
+
+    Notes
+    -----
+    **Resolvent** u = J (x + a g)/(J + a (1 - J)): no mask, no infinity. **Constants** the subdifferential of a convex
+    quadratic, mu = 0. **Cost** elementwise.
+
+    References
+    ----------
+    Winston and Kolter (2020), Theorem 3; the resolvent follows from (I + a D) u = x + a g.
+
+    Examples
+    --------
+    >>> import torch
+    >>> D = ActivationDerivative(torch.tensor([[0.0, 1.0, 0.5]]), torch.ones(1, 3))
+    >>> D.resolvent(torch.ones(1, 3), 1.0)
+    tensor([[0., 2., 1.]])
+    """
+
+    slope: Tensor
+    gradient: Tensor
+    _kept: dict[float, tuple[Tensor, Tensor]] = field(default_factory=dict, repr=False)
+
+    @cached_property
+    def constants(self) -> Constants:
+        return Constants(0.0, cyclic=True, affine=True, why="computed: J lies in [0, 1]")
+
+    @property
+    def input_shape(self) -> Any:
+        return (int(self.slope.shape[-1]),)
+
+    @property
+    def has_forward(self) -> bool:
+        return False
+
+    def resolvent(self, x: Tensor, step: float) -> Tensor:
+        found = self._kept.get(step)
+        if found is None:
+            factor = self.slope / (step + (1.0 - step) * self.slope)
+            found = self._kept[step] = (factor, step * factor * self.gradient)
+        return torch.addcmul(found[1], found[0], x)
+
+    def rows(self, index: Tensor) -> ActivationDerivative:
+        """The same operator for some of the rows."""
+        return ActivationDerivative(self.slope[index], self.gradient[index])
+
+    def formula(self, x: str) -> str:
+        return f"(1/J - 1) {x} - g"
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class CoupledDerivative(Operator):
+    """As `ActivationDerivative` for an activation that couples entries: the resolvent is the derivative of its prox.
+
+    Parameters
+    ----------
+    activation : ActivationOperator
+    z, preactivation : tensors (batch, size)
+        The equilibrium and h = W z + c.
+    gradient : tensor (batch, size)
+        g.
+
+    Notes
+    -----
+    **Resolvent** with step a: (derivative of prox_{a f} at z + a (h - z)) applied to x + a g, because z = prox_f(h) makes
+    h - z a subgradient of f at z, and there prox_{a f}(z + a (h - z)) = z. **Cost** of that derivative.
+
+    References
+    ----------
+    Winston and Kolter (2020), Theorem 3; Bauschke and Combettes (2017), Proposition 23.7.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from monops.functions import Softmax
+    >>> sigma = ActivationOperator(Softmax().batched(1))
+    >>> h = torch.zeros(1, 2)
+    >>> D = CoupledDerivative(sigma, torch.softmax(h, 1), h, torch.tensor([[1.0, 0.0]]))
+    >>> D.resolvent(torch.zeros(1, 2), 1.0)
+    tensor([[ 0.2500, -0.2500]])
+    """
+
+    activation: ActivationOperator
+    z: Tensor
+    preactivation: Tensor
+    gradient: Tensor
+    _kept: dict[float, LinearMap] = field(default_factory=dict, repr=False)
+
+    @cached_property
+    def constants(self) -> Constants:
+        return Constants(0.0, cyclic=True, affine=True, why="computed: the spectrum of J lies in [0, 1]")
+
+    @property
+    def input_shape(self) -> Any:
+        return (int(self.z.shape[-1]),)
+
+    @property
+    def has_forward(self) -> bool:
+        return False
+
+    def resolvent(self, x: Tensor, step: float) -> Tensor:
+        found = self._kept.get(step)
+        if found is None:
+            at = self.z + step * (self.preactivation - self.z)
+            found = self._kept[step] = self.activation.activation.prox_derivative(at, step)
+        value: Tensor = found.apply(torch.add(x, self.gradient, alpha=step))
+        return value if self.activation.mask is None else value * self.activation.mask
+
+    def rows(self, index: Tensor) -> CoupledDerivative:
+        """The same operator for some of the rows."""
+        return CoupledDerivative(self.activation, self.z[index], self.preactivation[index], self.gradient[index])
+
+    def formula(self, x: str) -> str:
+        return f"(1/J - 1) {x} - g"

@@ -8,10 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from monops.errors import ConstantError, DataError, ShapeError
-from monops_nn.operators import EquilibriumOperator, System
+from monops_nn.parametrize.parametrization import Parametrization
+from monops_nn.systems.dense import DenseSystem
 
 
-class MonotoneLinear(nn.Module):
+class MonotoneLinear(Parametrization):
     """W = (1 - m) I - A'A + B - B' with free A and B: exactly the matrices with sym(I - W) >= m I.
 
     Parameters
@@ -19,14 +20,16 @@ class MonotoneLinear(nn.Module):
     features : int
         n, at least 1.
     monotonicity : float, default 1.0
-        m > 0; a buffer, not learned.
+        m > 0.
+    learn_monotonicity : bool, default False
+        Whether m is a parameter, softplus of a free number.
     device, dtype : optional
-        As in torch; float32 or float64.
+        As in torch.
 
     Raises
     ------
     DataError
-        When features is no positive integer, monotonicity is not positive and finite, or dtype is not float32 or float64.
+        When features is no positive integer, monotonicity is not positive and finite, or dtype is no floating dtype.
 
     Notes
     -----
@@ -45,26 +48,19 @@ class MonotoneLinear(nn.Module):
     (True, torch.Size([2, 3]))
     """
 
-    monotonicity: Tensor
-
     def __init__(
         self,
         features: int,
         monotonicity: float = 1.0,
+        learn_monotonicity: bool = False,
         *,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(monotonicity, learn_monotonicity, device=device, dtype=dtype)
         if isinstance(features, bool) or not isinstance(features, int) or features < 1:
             raise DataError(f"features={features!r} must be a positive integer: the number of hidden units")
-        if isinstance(monotonicity, bool) or not isinstance(monotonicity, (int, float)) or not 0 < monotonicity < math.inf:
-            raise DataError(f"monotonicity={monotonicity!r} must be a positive finite number: m in sym(I - W) >= m I")
-        dtype = torch.get_default_dtype() if dtype is None else dtype
-        if dtype not in (torch.float32, torch.float64):
-            raise DataError(f"dtype={dtype} is not supported: inverses and eigenvalues need float32 or float64")
-        self.features = features
-        self.register_buffer("monotonicity", torch.tensor(float(monotonicity), device=device, dtype=dtype))
+        self.features, self.shape = features, (features,)
         self.A = nn.Parameter(torch.empty(features, features, device=device, dtype=dtype))
         self.B = nn.Parameter(torch.empty(features, features, device=device, dtype=dtype))
         self.reset_parameters()
@@ -75,14 +71,18 @@ class MonotoneLinear(nn.Module):
         nn.init.normal_(self.A, std=deviation)
         nn.init.normal_(self.B, std=deviation)
 
-    def weight(self) -> Tensor:
-        """W, shape (n, n), differentiable in A and B."""
-        identity = torch.eye(self.features, device=self.A.device, dtype=self.A.dtype)
-        return (1.0 - self.monotonicity) * identity - self.A.mT @ self.A + self.B - self.B.mT
+    def weights(self) -> tuple[Tensor, ...]:
+        dtype = self.solving_dtype
+        A, B, m = self.A.to(dtype), self.B.to(dtype), self.monotonicity.to(dtype)
+        identity = torch.eye(self.features, device=A.device, dtype=dtype)
+        return ((1.0 - m) * identity - A.mT @ A + B - B.mT,)
 
-    def forward(self, z: Tensor) -> Tensor:
-        """W z for every row of z, shape (..., n)."""
-        return z @ self.weight().mT
+    def system(self, weights: tuple[Tensor, ...]) -> DenseSystem:
+        return DenseSystem(weights, self.certified_monotonicity)
+
+    def weight(self) -> Tensor:
+        """W, shape (n, n), differentiable in the parameters."""
+        return self.weights()[0]
 
     def _least(self, W: Tensor) -> float:
         if tuple(W.shape) != (self.features, self.features):
@@ -130,13 +130,6 @@ class MonotoneLinear(nn.Module):
         B = torch.empty_like(self.B).normal_(std=deviation, generator=generator)
         identity = torch.eye(self.features, device=self.A.device, dtype=self.A.dtype)
         return (1.0 - self.monotonicity) * identity - A.mT @ A + B - B.mT
-
-    @torch.no_grad()
-    def operator(self, injection: Tensor | None = None) -> EquilibriumOperator:
-        """The operator z -> (I - W) z - c with its exact constants; c is (batch, n)."""
-        W = self.weight()
-        identity = torch.eye(self.features, device=W.device, dtype=W.dtype)
-        return EquilibriumOperator(System(identity - W), None if injection is None else injection.detach())
 
     def extra_repr(self) -> str:
         return f"features={self.features}, monotonicity={float(self.monotonicity):g}"

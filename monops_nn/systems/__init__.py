@@ -1,0 +1,6 @@
+"""W for one pass, by structure: products, resolvents, gradients, constants."""
+
+from monops_nn.systems.dense import DenseSystem
+from monops_nn.systems.system import Spread, System
+
+__all__ = ["DenseSystem", "Spread", "System"]
