@@ -5,7 +5,22 @@ try:
 except ImportError as error:
     raise ImportError("monops_nn needs torch: pip install 'monops[nn]'") from error
 
+from monops_nn.activations import ACTIVATIONS
+from monops_nn.mondeq import MonDEQ
+from monops_nn.operators import ActivationDerivative, ActivationOperator, CoupledDerivative, EquilibriumOperator
 from monops_nn.parametrize import MonotoneLinear
+from monops_nn.solution import Solution
 from monops_nn.systems import DenseSystem, System
 
-__all__ = ["DenseSystem", "MonotoneLinear", "System"]
+__all__ = [
+    "ACTIVATIONS",
+    "ActivationDerivative",
+    "ActivationOperator",
+    "CoupledDerivative",
+    "DenseSystem",
+    "EquilibriumOperator",
+    "MonDEQ",
+    "MonotoneLinear",
+    "Solution",
+    "System",
+]

@@ -1,171 +1,230 @@
-"""The one autograd.Function of equilibrium layers: the forward and the backward pass are two ``monops.solve`` calls.
+"""The autograd functions of equilibrium layers: the forward pass and every derivative are splitting problems.
 
-Forward: 0 in (I - W) z - c + df(z), that is z = sigma(W z + c) with sigma = prox_f. Backward, with h = W z + c,
-J = sigma'(h) and D = J^-1 - I entry by entry: 0 in (I - W') u + D u - g gives u = dl/dh, the implicit function theorem;
-autograd of h with z held fixed then gives every gradient, whatever W and c are made of.
+Forward: 0 in (I - W) z - c + df(z), that is z = sigma(W z + c) with sigma = prox_f. With h = W z + c and J = sigma'(h), the
+derivative of z is dz = (I - J W)^-1 J dh, so that dl/dh = u with u = J (W' u + g), g = dl/dz: the same problem transposed,
+0 in (I - W') u + (J^-1 - I) u - g, with the resolvent J (x + a g)/(J + a (1 - J)). The derivative of u is again of this kind,
+and so on: `_Linear` differentiates itself.
 """
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cached_property
-from typing import Any, final
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from monops.algorithms import Algorithm
-from monops.constants import Constants
-from monops.errors import NotConvergedWarning
 from monops.functions import Function
 from monops.linear import Diagonal
-from monops.operators import Operator
-from monops.problem import Inclusion, Term
-from monops.result import Result, Status
-from monops.solve import solve
-from monops_nn.operators import EquilibriumOperator
+from monops_nn import automatic, solver
+from monops_nn.operators import ActivationDerivative, ActivationOperator, CoupledDerivative, EquilibriumOperator
+from monops_nn.solver import Settings, Solved
+from monops_nn.systems.system import System
 
-CHECK_EVERY = 4  # a check costs about one step, and a typical solve takes 5 to 20 steps
+Gradient = Literal["implicit", "one_step", "neumann"]
+NEUMANN_TERMS = 8
 
 
-@final
+class Ready(NamedTuple):
+    """What a pass needs once W is known."""
+
+    system: System
+    sigma: ActivationOperator
+    forward: Settings
+    backward: Settings
+
+
 @dataclass(frozen=True, eq=False)
-class ActivationDerivative(Operator):
-    """u -> (J^-1 - I) u - g entry by entry, J in [0, 1]; where J = 0 the domain is u = 0.
+class Pass:
+    """How a layer is solved forward and backward; made anew for each call of the layer.
 
-    Parameters
-    ----------
-    slope : tensor (batch, n)
-        J, the derivative of the activation.
-    gradient : tensor (batch, n)
-        g.
-
-    Notes
-    -----
-    **Resolvent** u = J (x + a g)/(J + a (1 - J)): no mask, no infinity. **Constants** the subdifferential of a convex
-    quadratic, mu = 0. **Cost** elementwise.
-
-    References
-    ----------
-    Winston and Kolter (2020), Theorem 3; the resolvent follows from (I + a D) u = x + a g.
-
-    Examples
-    --------
-    >>> import torch
-    >>> D = ActivationDerivative(torch.tensor([[0.0, 1.0, 0.5]]), torch.ones(1, 3))
-    >>> D.resolvent(torch.ones(1, 3), 1.0)
-    tensor([[0., 2., 1.]])
+    ``kept`` holds the System of the forward pass, with its factors, for the backward pass: it belongs to the graph of this call
+    and is freed with it.
     """
 
-    slope: Tensor
-    gradient: Tensor
-
-    @cached_property
-    def constants(self) -> Constants:
-        return Constants(0.0, cyclic=True, affine=True, why="computed: J lies in [0, 1]")
-
-    @property
-    def input_shape(self) -> Any:
-        return (int(self.slope.shape[-1]),)
-
-    def resolvent(self, x: Tensor, step: float) -> Tensor:
-        return self.slope * torch.add(x, self.gradient, alpha=step) / (step + (1.0 - step) * self.slope)
-
-    def formula(self, x: str) -> str:
-        return f"(1/J - 1) {x} - g"
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How a pass is solved: method, tolerance of the residual of each row, iteration limit."""
-
-    algorithm: Algorithm
+    build: Callable[[tuple[Tensor, ...]], System]
+    activation: Function
+    shape: tuple[int, ...] | None
+    algorithm: Algorithm | None
+    backward_algorithm: Algorithm | None
     tol: float
     max_iter: int
+    gradient: Gradient
+    steps: int | None
+    kept: list[Ready] = field(default_factory=list)
+
+    def ready(self, weights: tuple[Tensor, ...]) -> Ready:
+        """The System on detached weights, and the methods chosen for it."""
+        if not self.kept:
+            system = self.build(tuple(weight.detach() for weight in weights))
+            sigma = ActivationOperator(self.activation, system.mask, self.shape)
+            forward = automatic.choose(system, sigma, self.algorithm)
+            given = self.backward_algorithm
+            backward = forward if given is None else automatic.choose(system, sigma, given)
+            settings = (Settings(method, self.tol, self.max_iter) for method in (forward, backward))
+            self.kept.append(Ready(system, sigma, *settings))
+        return self.kept[0]
+
+    def again(self) -> Pass:
+        """The same settings for other weights."""
+        return replace(self, kept=[])
 
 
-@torch.no_grad()
-def solve_forward(operator: EquilibriumOperator, activation: Function, settings: Settings, x0: Tensor | None) -> Result:
-    """The equilibrium of every row, z (batch, n), as a monops Result; no warning."""
-    injection = operator.injection
-    assert injection is not None
-    start = torch.zeros_like(injection) if x0 is None else x0
-    return _solve(operator, activation, settings, start)
+def solve_forward(pass_: Pass, injection: Tensor, start: Tensor | None, weights: tuple[Tensor, ...]) -> Solved:
+    """The equilibrium of every row; no warning."""
+    system, sigma, settings, _ = pass_.ready(weights)
+    return solver.run(EquilibriumOperator(system, injection), sigma, settings, start)
 
 
-@torch.no_grad()
-def solve_backward(operator: EquilibriumOperator, slope: Tensor, gradient: Tensor, settings: Settings) -> Result:
-    """Solve for u = (I - W' + D)^-1 g of every row as a monops Result; tolerance and residual are absolute."""
-    derivative = ActivationDerivative(slope, gradient)
-    return _solve(operator.transposed(), derivative, settings, torch.zeros_like(gradient))
+def solve_linear(
+    pass_: Pass, g: Tensor, z: Tensor, h: Tensor, weights: tuple[Tensor, ...], transposed: bool
+) -> tuple[Tensor, Solved | None]:
+    """The u with u = J(h) (W' u + g) (W in place of W' unless ``transposed``), each row of g scaled to norm 1 for the solve."""
+    system, sigma, _, settings = pass_.ready(weights)
+    scale = torch.linalg.vector_norm(g, dim=-1, keepdim=True)
+    scale = torch.where(scale == 0, torch.ones_like(scale), scale)
+    bend = _derivative(sigma, z, h, g / scale)
+    operator, start = EquilibriumOperator(system, None, transposed), torch.zeros_like(g)
+    if pass_.steps is not None:
+        return solver.fixed_steps(operator, bend, settings.algorithm, pass_.steps, start) * scale, None
+    solved = solver.run(operator, bend, settings, start)
+    return solved.z * scale, solved
 
 
-def _solve(linear: EquilibriumOperator, other: Function | Operator, settings: Settings, start: Tensor) -> Result:
-    return solve(
-        Inclusion((Term(linear), Term(other))),
-        settings.algorithm,
-        x0=start,
-        tol=settings.tol,
-        max_iter=settings.max_iter,
-        batch_ndim=1,
-        check_every=CHECK_EVERY,
-        on_failure="ignore",
-    )
+def _derivative(sigma: ActivationOperator, z: Tensor, h: Tensor, g: Tensor) -> ActivationDerivative | CoupledDerivative:
+    jacobian = sigma.derivative(h, 1.0)
+    return ActivationDerivative(jacobian.diagonal, g) if isinstance(jacobian, Diagonal) else CoupledDerivative(sigma, z, h, g)
 
 
-def report(result: Result, which: str) -> None:
-    """One NotConvergedWarning that names the pass, when a row did not converge."""
-    if result.status is not Status.CONVERGED:
-        warnings.warn(f"equilibrium {which} pass: {result.message}", NotConvergedWarning, stacklevel=3)
+def _fold(info: Any, in_dims: tuple[int | None, ...], tensors: tuple[Tensor | None, ...]) -> list[Tensor | None]:
+    """The axis of vmap as further rows."""
+    folded: list[Tensor | None] = []
+    for dim, tensor in zip(in_dims, tensors, strict=True):
+        if tensor is None:
+            folded.append(None)
+            continue
+        moved = tensor.movedim(dim, 0) if dim is not None else tensor.expand(info.batch_size, *tensor.shape)
+        folded.append(moved.reshape(-1, moved.shape[-1]))
+    return folded
 
 
-def with_nan_rows(result: Result) -> Tensor:
-    """The solution with NaN in rows that became non-finite, so that no start value passes for an answer."""
-    x: Tensor = result.x
-    broken = [row for row, status in enumerate(result.row_status) if status is Status.NON_FINITE]
-    if broken:
-        x = x.clone()
-        x[broken] = torch.nan
-    return x
+def _weights_vary(in_dims: tuple[int | None, ...]) -> bool:
+    return any(dim is not None for dim in in_dims)
 
 
-class _Implicit(torch.autograd.Function):
-    """z as a function of h = W z + c whose derivative is that of the equilibrium: backward maps g = dl/dz to u = dl/dh."""
+def _each(info: Any, in_dims: tuple[int | None, ...], tensors: tuple[Any, ...], call: Callable[..., Tensor]) -> tuple[Tensor, int]:
+    """One call for each entry of the axis of vmap."""
+    results = [
+        call(*(t if dim is None else t.select(dim, k) for dim, t in zip(in_dims, tensors, strict=True)))
+        for k in range(info.batch_size)
+    ]
+    return torch.stack(results), 0
+
+
+class Equilibrium(torch.autograd.Function):
+    """Rows z (batch, size) with z = sigma(W z + c), from c, an optional start, a `Pass` and the weights of W."""
 
     @staticmethod
-    def forward(ctx: Any, preactivation: Tensor, z: Tensor, backward: Callable[[Tensor], Tensor]) -> Tensor:
-        ctx.solve_backward = backward
-        return z.clone()
+    def forward(injection: Tensor, start: Tensor | None, pass_: Pass, *weights: Tensor) -> Tensor:
+        if pass_.steps is not None:
+            system, sigma, settings, _ = pass_.ready(weights)
+            operator = EquilibriumOperator(system, injection)
+            z = solver.fixed_steps(operator, sigma, settings.algorithm, pass_.steps, start)
+        else:
+            solved = solve_forward(pass_, injection, start, weights)
+            solver.report(solved, "forward", pass_.ready(weights).forward)
+            z = solved.z
+        return z.clone() if z is start else z
 
     @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
-        return ctx.solve_backward(gradient), None, None
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        injection, _, ctx.pass_, *weights = inputs
+        ctx.save_for_backward(injection, output, *weights)
+
+    @staticmethod
+    def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
+        pass_: Pass = ctx.pass_
+        injection, z, *rest = ctx.saved_tensors
+        weights = tuple(rest)
+        system = pass_.build(weights) if torch.is_grad_enabled() else pass_.ready(weights).system
+        h = system.product(z) + injection
+        if pass_.gradient == "implicit":
+            u = Linear.apply(g, z, h, pass_, True, *weights)  # type: ignore[no-untyped-call]
+        else:
+            u = _approximate(pass_.gradient, system, pass_.ready(weights).sigma, g, h)
+        wanted = any(ctx.needs_input_grad[3:])
+        cotangents = system.cotangents(u, z) if wanted else (None,) * len(weights)
+        return (u, None, None, *cotangents)
+
+    @staticmethod
+    def vmap(info: Any, in_dims: Any, injection: Tensor, start: Tensor | None, pass_: Pass, *weights: Tensor) -> tuple[Tensor, int]:
+        if _weights_vary(in_dims[3:]):
+            dims = (in_dims[0], in_dims[1], *in_dims[3:])
+
+            def one(c: Tensor, z0: Tensor | None, *W: Tensor) -> Tensor:
+                return Equilibrium.apply(c, z0, pass_.again(), *W)  # type: ignore[no-untyped-call, no-any-return]
+
+            return _each(info, dims, (injection, start, *weights), one)
+        c, z0 = _fold(info, (in_dims[0], in_dims[1]), (injection, start))
+        z = Equilibrium.apply(c, z0, pass_, *weights)  # type: ignore[no-untyped-call]
+        return z.reshape(info.batch_size, -1, z.shape[-1]), 0
 
 
-def attach_gradient(
-    preactivation: Tensor, z: Tensor, operator: EquilibriumOperator, activation: Function, settings: Settings
-) -> Tensor:
-    """The equilibrium z with its implicit derivative; ``preactivation`` is W z + c with gradient, z held fixed.
+class Linear(torch.autograd.Function):
+    """Rows u with u = J(h) (W' u + g), J the derivative of the activation at h = W z + c; W for W' unless ``transposed``."""
 
-    The closure holds I - W, its constants and factors of *this* forward pass. Each row of g is scaled to norm 1 before
-    the solve (the answer is linear in g), so that the tolerance is relative and the scale of the loss changes nothing.
-    """
-    with torch.no_grad():
-        slope_map = activation.batched(1).prox_derivative(preactivation.detach(), 1.0)
-        assert isinstance(slope_map, Diagonal)
-        slope = slope_map.diagonal
-    transposable = EquilibriumOperator(operator.system)
+    @staticmethod
+    def forward(g: Tensor, z: Tensor, h: Tensor, pass_: Pass, transposed: bool, *weights: Tensor) -> Tensor:
+        u, solved = solve_linear(pass_, g, z, h, weights, transposed)
+        if solved is not None:
+            solver.report(solved, "backward", pass_.ready(weights).backward)
+        return u
 
-    def backward(gradient: Tensor) -> Tensor:
-        scale = torch.linalg.vector_norm(gradient, dim=-1, keepdim=True)
-        scale = torch.where(scale == 0, torch.ones_like(scale), scale)
-        result = solve_backward(transposable, slope, gradient / scale, settings)
-        report(result, "backward")
-        return with_nan_rows(result) * scale
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        g, z, h, ctx.pass_, ctx.transposed, *weights = inputs
+        ctx.save_for_backward(g, z, h, output, *weights)
 
-    out: Tensor = _Implicit.apply(preactivation, z, backward)  # type: ignore[no-untyped-call]
-    return out
+    @staticmethod
+    def backward(ctx: Any, v: Tensor) -> tuple[Tensor | None, ...]:
+        """With u = J p, p = W' u + g: dg = (I - J W')^-T ... = J w, w = v + W J w; dh of <w, J(h) p>; dW of <J w, W' u>."""
+        pass_: Pass = ctx.pass_
+        g, z, h, u, *rest = ctx.saved_tensors
+        weights = tuple(rest)
+        system = pass_.build(weights) if torch.is_grad_enabled() else pass_.ready(weights).system
+        back = Linear.apply(v, z, h, pass_, not ctx.transposed, *weights)  # type: ignore[no-untyped-call]
+        if ctx.transposed:
+            p, w = system.product_transposed(u) + g, v + system.product(back)
+        else:
+            p, w = system.product(u) + g, v + system.product_transposed(back)
+        _, pull = torch.func.vjp(lambda at: pass_.ready(weights).sigma.derivative_apply(at, p), h)
+        (slope,) = pull(w)
+        left, right = (u, back) if ctx.transposed else (back, u)
+        cotangents = system.cotangents(left, right) if any(ctx.needs_input_grad[5:]) else (None,) * len(weights)
+        return (back, None, slope, None, None, *cotangents)
+
+    @staticmethod
+    def vmap(
+        info: Any, in_dims: Any, g: Tensor, z: Tensor, h: Tensor, pass_: Pass, transposed: bool, *weights: Tensor
+    ) -> tuple[Tensor, int]:
+        if _weights_vary(in_dims[5:]):
+            dims = (*in_dims[:3], *in_dims[5:])
+
+            def one(g: Tensor, z: Tensor, h: Tensor, *W: Tensor) -> Tensor:
+                return Linear.apply(g, z, h, pass_.again(), transposed, *W)  # type: ignore[no-untyped-call, no-any-return]
+
+            return _each(info, dims, (g, z, h, *weights), one)
+        folded = _fold(info, in_dims[:3], (g, z, h))
+        u = Linear.apply(*folded, pass_, transposed, *weights)  # type: ignore[no-untyped-call]
+        return u.reshape(info.batch_size, -1, u.shape[-1]), 0
+
+
+def _approximate(gradient: Gradient, system: System, sigma: ActivationOperator, g: Tensor, h: Tensor) -> Tensor:
+    """Of u = J sum_k (W' J)^k g the first term (one_step), or the first few (neumann)."""
+    u = total = sigma.derivative_apply(h, g)
+    for _ in range(0 if gradient == "one_step" else NEUMANN_TERMS - 1):
+        u = sigma.derivative_apply(h, system.product_transposed(u))
+        total = total + u
+    return total

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from monops.algorithms import Algorithm
-from monops.algorithms.resolvents import PeacemanRachford
 from monops.errors import BackendError, CapabilityError, DataError, ShapeError
-from monops.functions import Function, NonNegative, Tanh
-from monops.linear import Diagonal
-from monops.result import Result
-from monops_nn.equilibrium import Settings, attach_gradient, report, solve_forward, with_nan_rows
-from monops_nn.operators import EquilibriumOperator, System
-from monops_nn.parametrize import MonotoneLinear
+from monops.functions import Function
+from monops_nn.activations import activation_of, name_of
+from monops_nn.equilibrium import Equilibrium, Gradient, Pass, solve_forward
+from monops_nn.parametrize.parametrization import Parametrization
+from monops_nn.settings import restore_settings, settings_of
+from monops_nn.solution import Solution
 
-ACTIVATIONS: dict[str, type[Function]] = {"relu": NonNegative, "tanh": Tanh}
+GRADIENTS = ("implicit", "one_step", "neumann")
 
 
 class MonDEQ(nn.Module):
@@ -25,27 +25,35 @@ class MonDEQ(nn.Module):
 
     Parameters
     ----------
-    linear : MonotoneLinear
+    linear : Parametrization
         W, with sym(I - W) >= m I and m > 0: exactly one equilibrium for every input.
-    activation : {"relu", "tanh"} or Function, default "relu"
-        sigma, or a convex function f whose elementwise prox it is.
+    activation : str or Function, default "relu"
+        sigma by name (``monops_nn.ACTIVATIONS``), or a convex function f whose prox it is. Exact for every step.
     injection : int or nn.Module
-        The number of input features (makes ``nn.Linear``), or a module from (..., in) to (..., n): x -> U x + b.
+        The number of input features or channels (makes ``nn.Linear``, or ``nn.Conv2d`` for convolutions), or a module from
+        inputs to states: x -> U x + b.
     algorithm : Algorithm, optional
-        Default ``PeacemanRachford()`` with its best proven step. ForwardBackward, DouglasRachford, ForwardBackwardForward
-        and any other method of monops whose theorem covers the problem may stand here; all reach the same z.
+        Default: chosen from W by cost, Peaceman-Rachford with a step found from W where its resolvent is cheap.
+        ForwardBackward, DouglasRachford, ForwardBackwardForward, ForwardReflectedBackward, Anderson(PeacemanRachford()) and
+        any other method of monops whose theorem covers the problem may stand here; all reach the same z.
     backward_algorithm : Algorithm, optional
         Default: ``algorithm``.
     tol : float, default 1e-4
-        Residual of each row at which to stop: forward the norm of an element of (I - W) z - c + df(z), backward the same
-        relative to the norm of the incoming gradient. At 1e-3 wrong signs of ReLU cost 2.5 % in the gradient, at 1e-4
-        they are gone.
+        Relative residual of each row at which to stop: forward |z - sigma(W z + U x + b)| <= tol |z|, backward the same for the
+        linear equation of the derivative. At 1e-3 wrong signs of ReLU cost 2.5 % in the gradient, at 1e-4 they are gone.
     max_iter : int, default 1000
+    gradient : {"implicit", "one_step", "neumann"}, default "implicit"
+        "implicit" is the exact derivative of the equilibrium. The other two are approximations of it, for speed:
+        "one_step" that of one application of sigma(W z + U x + b), "neumann" that of the last eight; the sum need not converge
+        where |W| > 1.
+    fixed_steps : int, optional
+        Take exactly so many steps forward and backward, and look at no residual: what torch.compile can compile. Nothing then
+        tells whether z is an equilibrium; ``solve`` does.
 
     Raises
     ------
     DataError, CapabilityError
-        Arguments that cannot be meant; an activation that is no elementwise prox.
+        Arguments that cannot be meant; an activation that is the prox of no convex function.
 
     Warns
     -----
@@ -54,9 +62,11 @@ class MonDEQ(nn.Module):
 
     Notes
     -----
-    Nothing is stored on the module in a forward pass. Inputs are (..., in), outputs (..., n), float32 or float64, kept.
-    Gradients are first order, in training and evaluation mode alike. **Cost** forward: constants of I - W, one inverse,
-    then one product batch x n x n a step; backward the same without the constants.
+    Nothing is stored on the module in a forward pass. Inputs are (..., *input), outputs (..., *linear.shape); leading axes are
+    samples. Parameters in bfloat16 or float16 and autocast are allowed: transforms, inverses and residuals are then in float32.
+    Gradients of any order where the activation is smooth, in training and evaluation mode alike; ``torch.func.grad``, ``vmap``
+    and ``jacrev`` work. The state of the module holds the settings of the solver. **Cost** forward: one factorisation and one
+    product or resolvent a step; backward the same without the factorisation.
 
     References
     ----------
@@ -66,6 +76,7 @@ class MonDEQ(nn.Module):
     Examples
     --------
     >>> import torch
+    >>> from monops_nn import MonotoneLinear
     >>> layer = MonDEQ(MonotoneLinear(4), injection=3)
     >>> x = torch.ones(2, 3)
     >>> z = layer(x)
@@ -75,7 +86,7 @@ class MonDEQ(nn.Module):
 
     def __init__(
         self,
-        linear: MonotoneLinear,
+        linear: Parametrization,
         activation: str | Function = "relu",
         *,
         injection: nn.Module | int,
@@ -83,127 +94,181 @@ class MonDEQ(nn.Module):
         backward_algorithm: Algorithm | None = None,
         tol: float = 1e-4,
         max_iter: int = 1000,
+        gradient: Gradient = "implicit",
+        fixed_steps: int | None = None,
     ) -> None:
         super().__init__()
-        if not isinstance(linear, MonotoneLinear):
-            raise DataError(f"linear must be a MonotoneLinear(features), got {type(linear).__name__}: W must be monotone")
+        if not isinstance(linear, Parametrization):
+            raise DataError(
+                f"linear must be a parametrisation of a monotone W such as MonotoneLinear(features), got {type(linear).__name__}"
+            )
         for name, method in (("algorithm", algorithm), ("backward_algorithm", backward_algorithm)):
             if method is not None and not isinstance(method, Algorithm):
                 raise DataError(f"{name} must be a method such as PeacemanRachford(), got {method!r}")
         if isinstance(tol, bool) or not isinstance(tol, (int, float)) or not 0 < tol < math.inf:
-            raise DataError(f"tol={tol!r} must be a positive finite number: the residual of a row at which to stop")
-        if isinstance(max_iter, bool) or not isinstance(max_iter, int) or max_iter < 1:
-            raise DataError(f"max_iter={max_iter!r} must be a positive integer")
+            raise DataError(f"tol={tol!r} must be a positive finite number: the relative residual of a row at which to stop")
+        _check_count("max_iter", max_iter)
+        if fixed_steps is not None:
+            _check_count("fixed_steps", fixed_steps)
+        if gradient not in GRADIENTS:
+            raise DataError(f"gradient={gradient!r} must be one of {', '.join(map(repr, GRADIENTS))}")
         self.linear = linear
         self.injection = _injection(injection, linear)
-        self.activation = _activation(activation, linear)
-        self.algorithm = PeacemanRachford() if algorithm is None else algorithm
-        self.backward_algorithm = self.algorithm if backward_algorithm is None else backward_algorithm
-        self.tol, self.max_iter = float(tol), max_iter
+        self.activation = activation_of(activation, linear)
+        self.algorithm, self.backward_algorithm = algorithm, backward_algorithm
+        self.tol, self.max_iter, self.gradient, self.fixed_steps = float(tol), max_iter, gradient, fixed_steps
 
-    def forward(self, x: Tensor, z0: Tensor | None = None) -> Tensor:
-        """The equilibrium z, shape (..., n), for inputs x of shape (..., in); ``z0`` is an optional start of z's shape."""
-        injected, W = self._inject(x), self.linear.weight()
-        operator, start = self._operator(W, injected), self._start(z0, injected)
-        result = solve_forward(operator, self.activation, self._settings(self.algorithm), start)
-        report(result, "forward")
-        z = with_nan_rows(result)
-        if torch.is_grad_enabled() and (injected.requires_grad or W.requires_grad):
-            preactivation = z @ W.mT + injected.reshape(-1, self.linear.features)
-            backward = self._settings(self.backward_algorithm)
-            z = attach_gradient(preactivation, z, operator, self.activation, backward)
-        return z.reshape(injected.shape)
+    def forward(self, x: Tensor, z0: Any = None) -> Any:
+        """The equilibrium z, shape (..., *linear.shape), for inputs x; ``z0`` is an optional start of z's shape."""
+        lead, rows = self._inject(x)
+        weights = self.linear.weights()
+        z = Equilibrium.apply(rows, self._start(z0, lead, rows), self._pass(), *weights)  # type: ignore[no-untyped-call]
+        return self._leave(z, lead)
 
     @torch.no_grad()
-    def solve(self, x: Tensor, z0: Tensor | None = None) -> Result:
-        """The full monops Result for x, leading axes of x flattened to rows: status, residual and error bound of each row.
+    def solve(self, x: Tensor, z0: Any = None) -> Solution:
+        """The equilibrium with the truth about it: status, residual, certified error bound and iterations of each sample.
 
         Without gradient and without warning.
         """
-        injected = self._inject(x)
-        operator, start = self._operator(self.linear.weight(), injected), self._start(z0, injected)
-        return solve_forward(operator, self.activation, self._settings(self.algorithm), start)
+        lead, rows = self._inject(x)
+        pass_, weights = self._pass(), self.linear.weights()
+        solved = solve_forward(pass_, rows, self._start(z0, lead, rows), weights)
+        return Solution.of(self._leave(solved.z, lead), lead, solved, rows, pass_.ready(weights))
 
     @torch.no_grad()
     def lipschitz_bound(self) -> float:
-        """A certified bound |U| / mu of |z(x) - z(y)| / |x - y|, mu = lambda_min(sym(I - W)); U is the injection's weight.
+        """A certified bound |U| / m of |z(x) - z(y)| / |x - y|, m = lambda_min(sym(I - W)); U is the injection's weight.
 
-        Pabbaraju, Winston and Kolter (2021), Theorem 1; attained by scalar W = 1 - m, U = 1 on the active side of ReLU.
-        Raises CapabilityError when the injection is no nn.Linear.
+        Pabbaraju, Winston and Kolter (2021), Theorem 1; attained by scalar W = 1 - m, U = 1 on the active side of ReLU. With a
+        metric Psi, |Psi^(1/2) U| / (m min Psi^(1/2)). Raises CapabilityError when the injection is no nn.Linear.
         """
         if not isinstance(self.injection, nn.Linear):
             raise CapabilityError(
                 f"the Lipschitz constant of the injection {type(self.injection).__name__} is not known: use nn.Linear, or "
-                "multiply your own constant by 1/operator().constants.strong_monotonicity"
+                "multiply your own constant by 1/linear.current_system().monotonicity"
             )
-        norm = float(torch.linalg.svdvals(self.injection.weight)[0])
-        return norm / float(self.linear.operator().constants.strong_monotonicity)
+        system = self.linear.current_system()
+        U, smallest = self.injection.weight.to(self.linear.solving_dtype), 1.0
+        if system.metric is not None:
+            U, smallest = system.metric.sqrt()[:, None] * U, float(system.metric.min().sqrt())
+        norm = float(torch.linalg.svdvals(U)[0])
+        return norm / (float(system.exact_constants().strong_monotonicity) * smallest)
 
-    def _settings(self, algorithm: Algorithm) -> Settings:
-        return Settings(algorithm, self.tol, self.max_iter)
+    def _pass(self) -> Pass:
+        """The settings of one call."""
+        linear, methods = self.linear, (self.algorithm, self.backward_algorithm)
+        settings = (self.tol, self.max_iter, self.gradient, self.fixed_steps)
+        return Pass(linear.system, self.activation.batched(1), linear.rows_shape, *methods, *settings)
 
-    def _inject(self, x: Tensor) -> Tensor:
+    def _inject(self, x: Tensor) -> tuple[tuple[int, ...], Tensor]:
+        """Leading axes, and rows of the solver with c = U x + b."""
         if not isinstance(x, Tensor):
             raise BackendError(f"x must be a torch tensor, got {type(x).__name__}: convert it with torch.as_tensor")
-        parameter = self.linear.A
-        if x.dtype != parameter.dtype or x.device != parameter.device:
+        parameter = self.linear.reference
+        mixed = torch.is_autocast_enabled(x.device.type)
+        if (x.dtype != parameter.dtype and not mixed) or x.device != parameter.device:
             raise BackendError(
                 f"x is {x.dtype} on {x.device}, the layer {parameter.dtype} on {parameter.device}: convert one, x.to(...)"
             )
-        width = self.injection.in_features if isinstance(self.injection, nn.Linear) else None
-        if width is not None and (x.ndim == 0 or x.shape[-1] != width):
-            raise ShapeError(f"x has shape {tuple(x.shape)}, but the injection needs (..., {width})")
-        injected: Tensor = self.injection(x)
-        if injected.ndim == 0 or injected.shape[-1] != self.linear.features:
-            raise ShapeError(f"the injection gives shape {tuple(injected.shape)}, but needs (..., {self.linear.features})")
-        return injected
+        state = self._apply_injection(x)
+        lead = self._lead(state)
+        axes = len(lead)
+        if isinstance(state, Tensor):
+            flat: Any = state.reshape(-1, *state.shape[axes:])
+        else:
+            flat = tuple(part.reshape(-1, *part.shape[axes:]) for part in state)
+        with torch.autocast(x.device.type, enabled=False):
+            return lead, self.linear.enter(_cast(flat, self.linear.solving_dtype))
 
-    def _operator(self, W: Tensor, injected: Tensor) -> EquilibriumOperator:
-        with torch.no_grad():
-            identity = torch.eye(self.linear.features, device=W.device, dtype=W.dtype)
-            return EquilibriumOperator(System(identity - W), injected.detach().reshape(-1, self.linear.features))
+    def _apply_injection(self, x: Tensor) -> Any:
+        injection = self.injection
+        if isinstance(injection, nn.Linear) and (x.ndim == 0 or x.shape[-1] != injection.in_features):
+            raise ShapeError(f"x has shape {tuple(x.shape)}, but the injection needs (..., {injection.in_features})")
+        if isinstance(injection, nn.Conv2d):
+            if x.ndim < 3 or x.shape[-3] != injection.in_channels:
+                channels = injection.in_channels
+                raise ShapeError(f"x has shape {tuple(x.shape)}, but the injection needs (..., {channels}, height, width)")
+            state = injection(x if x.ndim == 4 else x.reshape(-1, *x.shape[-3:]))
+            return state.reshape(*x.shape[:-3], *state.shape[1:])
+        return injection(x)
 
-    def _start(self, z0: Tensor | None, injected: Tensor) -> Tensor | None:
+    def _lead(self, state: Any) -> tuple[int, ...]:
+        """The leading axes of a state; ShapeError unless the others are those of the parametrisation."""
+        shape = self.linear.shape
+        if isinstance(state, Tensor):
+            expected = shape[0] if isinstance(shape[0], tuple) else shape
+            parts = [(state, expected)]
+        else:
+            parts = list(zip(state, shape, strict=False))
+            if not isinstance(shape[0], tuple) or len(state) != len(shape):
+                raise ShapeError(f"the injection gives {len(state)} tensors, but a state has the shape {shape}")
+        leads = set()
+        for part, expected in parts:
+            axes = part.ndim - len(expected)
+            if axes < 0 or tuple(part.shape[axes:]) != tuple(expected):
+                needs = ", ".join(map(str, expected))
+                raise ShapeError(f"the injection gives shape {tuple(part.shape)}, but needs (..., {needs})")
+            leads.add(tuple(part.shape[:axes]))
+        if len(leads) > 1:
+            raise ShapeError(f"the tensors of a state have different leading axes: {sorted(leads)}")
+        return leads.pop()
+
+    def _leave(self, rows: Tensor, lead: tuple[int, ...]) -> Any:
+        dtype = self.linear.reference.dtype
+        state = self.linear.leave(rows)
+        if isinstance(state, Tensor):
+            return state.reshape(*lead, *state.shape[1:]).to(dtype)
+        return tuple(part.reshape(*lead, *part.shape[1:]).to(dtype) for part in state)
+
+    def _start(self, z0: Any, lead: tuple[int, ...], rows: Tensor) -> Tensor | None:
         if z0 is None:
             return None
-        if z0.shape != injected.shape:
-            raise ShapeError(f"z0 has shape {tuple(z0.shape)}, but the equilibrium has {tuple(injected.shape)}")
-        return z0.detach().reshape(-1, self.linear.features)
+        found = self._lead(z0)
+        if found != lead:
+            raise ShapeError(f"z0 has the leading axes {found}, but x has {lead}")
+        axes = len(lead)
+        parts = z0.detach() if isinstance(z0, Tensor) else tuple(part.detach() for part in z0)
+        flat: Any = (
+            parts.reshape(-1, *parts.shape[axes:])
+            if isinstance(parts, Tensor)
+            else tuple(part.reshape(-1, *part.shape[axes:]) for part in parts)
+        )
+        return self.linear.enter(_cast(flat, rows.dtype))
+
+    def get_extra_state(self) -> dict[str, Any]:
+        """The settings of the solver, as numbers and strings that ``torch.load(weights_only=True)`` reads."""
+        return settings_of(self)
+
+    def set_extra_state(self, state: dict[str, Any]) -> None:
+        """Restore the settings of the solver from a state_dict."""
+        restore_settings(self, state)
 
     def extra_repr(self) -> str:
-        methods = f"algorithm={self.algorithm!r}"
-        if self.backward_algorithm != self.algorithm:
-            methods += f", backward_algorithm={self.backward_algorithm!r}"
-        names = {kind: name for name, kind in ACTIVATIONS.items()}
-        activation = names.get(type(self.activation), type(self.activation).__name__)
-        return f"activation={activation}, {methods}, tol={self.tol:g}, max_iter={self.max_iter}"
+        algorithm = "automatic" if self.algorithm is None else repr(self.algorithm)
+        parts = [f"activation={name_of(self.activation)}", f"algorithm={algorithm}"]
+        if self.backward_algorithm is not None:
+            parts.append(f"backward_algorithm={self.backward_algorithm!r}")
+        parts += [f"tol={self.tol:g}", f"max_iter={self.max_iter}"]
+        if self.gradient != "implicit":
+            parts.append(f"gradient={self.gradient!r}")
+        if self.fixed_steps is not None:
+            parts.append(f"fixed_steps={self.fixed_steps}")
+        return ", ".join(parts)
 
 
-def _injection(injection: nn.Module | int, linear: MonotoneLinear) -> nn.Module:
+def _check_count(name: str, value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise DataError(f"{name}={value!r} must be a positive integer")
+
+
+def _cast(state: Any, dtype: torch.dtype) -> Any:
+    return state.to(dtype) if isinstance(state, Tensor) else tuple(part.to(dtype) for part in state)
+
+
+def _injection(injection: nn.Module | int, linear: Parametrization) -> nn.Module:
     if isinstance(injection, nn.Module):
         return injection
     if isinstance(injection, bool) or not isinstance(injection, int) or injection < 1:
-        raise DataError(f"injection={injection!r} must be a positive number of input features, or an nn.Module")
-    return nn.Linear(injection, linear.features, device=linear.A.device, dtype=linear.A.dtype)
-
-
-def _activation(activation: str | Function, linear: MonotoneLinear) -> Function:
-    if isinstance(activation, str):
-        if activation not in ACTIVATIONS:
-            raise DataError(
-                f"activation={activation!r} is unknown: choose {' or '.join(map(repr, ACTIVATIONS))}, or give a "
-                "monops.functions object whose prox it is. GELU, SiLU and Mish are no prox (their slope leaves [0, 1]), so "
-                "that the equilibrium need not be unique; leaky or shifted variants with slope in [0, 1] are"
-            )
-        return ACTIVATIONS[activation]()
-    if not isinstance(activation, Function):
-        raise DataError(f"activation must be a name or a monops Function, got {type(activation).__name__}")
-    if not activation.is_convex:
-        raise CapabilityError(
-            f"{type(activation).__name__} is nonconvex, so that the equilibrium need not be unique: use a convex function"
-        )
-    probe = torch.zeros(1, linear.features, dtype=linear.A.dtype, device=linear.A.device)
-    slope = activation.batched(1).prox_derivative(probe, 1.0)  # refuses where it is not closed-form
-    if not activation.has_prox or not isinstance(slope, Diagonal):
-        raise CapabilityError(f"{type(activation).__name__} is not elementwise: the backward pass needs a diagonal derivative")
-    return activation
+        raise DataError(f"injection={injection!r} must be a positive number of input features or channels, or an nn.Module")
+    return linear.default_injection(injection)

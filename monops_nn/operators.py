@@ -89,9 +89,12 @@ class EquilibriumOperator(Operator):
             self._latest[:] = [z, value]
         return self._latest[1]
 
+    def preactivation(self, z: Tensor) -> Tensor:
+        """W z + c (or W' z + c)."""
+        return self.multiply(z) if self.injection is None else self.multiply(z) + self.injection
+
     def forward(self, x: Tensor) -> Tensor:
-        value = x - self.multiply(x)
-        return value if self.injection is None else value - self.injection
+        return x - self.preactivation(x)
 
     def resolvent(self, x: Tensor, step: float) -> Tensor:
         if self.injection is not None:
@@ -114,6 +117,8 @@ class ActivationOperator(Operator):
         f, with one batch axis.
     mask : tensor (size,) or None
         0 where the state is held at 0.
+    shape : tuple or None
+        The natural shape of a state, where data of f broadcast against that.
 
     Notes
     -----
@@ -133,6 +138,7 @@ class ActivationOperator(Operator):
 
     activation: Function
     mask: Tensor | None = None
+    shape: tuple[int, ...] | None = None
 
     @cached_property
     def constants(self) -> Constants:
@@ -144,13 +150,25 @@ class ActivationOperator(Operator):
         return False
 
     def resolvent(self, x: Tensor, step: float) -> Tensor:
-        value: Tensor = self.activation.prox(x, step)
+        natural = x if self.shape is None else x.reshape(x.shape[0], *self.shape)
+        value: Tensor = self.activation.prox(natural, step).reshape(x.shape)
         return value if self.mask is None else value * self.mask
 
+    def derivative(self, h: Tensor, step: float) -> LinearMap:
+        """J, the derivative of mask * prox_{step f} at h."""
+        natural = h if self.shape is None else h.reshape(h.shape[0], *self.shape)
+        jacobian = self.activation.prox_derivative(natural, step)
+        if not isinstance(jacobian, Diagonal):
+            return jacobian
+        slope: Tensor = jacobian.diagonal.reshape(h.shape)
+        return Diagonal(slope if self.mask is None else slope * self.mask)
+
     def derivative_apply(self, h: Tensor, p: Tensor) -> Tensor:
-        """J(h) p with J the derivative of mask * sigma, in plain torch code where sigma is: differentiable in h and p."""
-        jacobian = self.activation.prox_derivative(h, 1.0)
-        value: Tensor = jacobian.diagonal * p if isinstance(jacobian, Diagonal) else jacobian.apply(p)
+        """J(h) p with the derivative J of mask * sigma, in plain torch code where sigma is: differentiable in h and p."""
+        jacobian = self.derivative(h, 1.0)
+        if isinstance(jacobian, Diagonal):
+            return jacobian.diagonal * p
+        value: Tensor = jacobian.apply(p)
         return value if self.mask is None else value * self.mask
 
     def rows(self, index: Tensor) -> ActivationOperator:
@@ -276,7 +294,7 @@ class CoupledDerivative(Operator):
         found = self._kept.get(step)
         if found is None:
             at = self.z + step * (self.preactivation - self.z)
-            found = self._kept[step] = self.activation.activation.prox_derivative(at, step)
+            found = self._kept[step] = self.activation.derivative(at, step)
         value: Tensor = found.apply(torch.add(x, self.gradient, alpha=step))
         return value if self.activation.mask is None else value * self.activation.mask
 

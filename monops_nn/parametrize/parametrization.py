@@ -59,6 +59,11 @@ class Parametrization(nn.Module, ABC):
         return value
 
     @property
+    def rows_shape(self) -> tuple[int, ...] | None:
+        """The natural shape of a row of the solver, against which data of an activation broadcast; None where there is none."""
+        return self.shape
+
+    @property
     def certified_monotonicity(self) -> float:
         """The number m that the system declares, as a Python float."""
         return float(self.monotonicity.detach())

@@ -1,0 +1,47 @@
+"""Which method solves a pass when the user names none: the cheapest whose theorem holds, with its step, and no trial pass."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+from monops.algorithms import Algorithm
+from monops.algorithms.cocoercive import ForwardBackward
+from monops.algorithms.lipschitz import ForwardBackwardForward
+from monops.algorithms.resolvents import DouglasRachford, PeacemanRachford
+from monops.functions import Function
+from monops.functions.separable import Separable
+from monops_nn.operators import ActivationOperator
+from monops_nn.systems.system import System
+
+
+def choose(system: System, sigma: ActivationOperator, algorithm: Algorithm | None) -> Algorithm:
+    """The given method, with a step found for it where it has none; else Peaceman-Rachford, or a method without inverse.
+
+    Any step of Peaceman-Rachford and Douglas-Rachford is proven for strongly monotone I - W; theirs is the minimiser of the
+    contraction over the rectangle that holds the numerical range. Where the prox of the activation with a step other than 1
+    needs a root finder, the step is 1. Without a cheap resolvent: forward-backward or forward-backward-forward, by the
+    number of products that their proven rates ask for.
+    """
+    if algorithm is None:
+        if system.has_resolvent:
+            return PeacemanRachford(step_size=_step(system, sigma.activation))
+        return _without_inverse(system)
+    if isinstance(algorithm, (PeacemanRachford, DouglasRachford)) and algorithm.step_size is None:
+        return replace(algorithm, step_size=_step(system, sigma.activation))
+    return algorithm
+
+
+def _step(system: System, activation: Function) -> float:
+    if not isinstance(activation, Separable) or activation.solves_for_prox:
+        return 1.0
+    return system.spread().best_step
+
+
+def _without_inverse(system: System) -> Algorithm:
+    mu, L = system.monotonicity, system.lipschitz_bound()
+    kappa = max(L / mu, 1.0)
+    step = 1.0 / (L + math.sqrt(mu * L))
+    tseng = -0.5 * math.log1p(-min(1.0 - (step * L) ** 2, 2.0 * step * mu) / 2.0)  # a step, at the rate of mondeq of Tseng (2000)
+    plain = -0.5 * math.log1p(-1.0 / kappa**2) if kappa > 1.0 else math.inf
+    return ForwardBackward() if plain >= 0.5 * tseng else ForwardBackwardForward()

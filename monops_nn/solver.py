@@ -1,0 +1,230 @@
+"""One pass of a layer: a splitting method of monops on the rows of a batch, each with its own residual and status.
+
+`monops.solve` does the same for any problem; here its bookkeeping would take longer than the iterations of a small layer, and
+the residual that counts is that of the layer, |z - sigma(W z + c)|, which needs no certificate of the method.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from monops import arrays
+from monops.algorithms import Algorithm
+from monops.errors import NotConvergedWarning
+from monops.problem import Inclusion, Term
+from monops.result import Status
+from monops_nn.operators import ActivationDerivative, ActivationOperator, CoupledDerivative, EquilibriumOperator
+
+Bend = ActivationOperator | ActivationDerivative | CoupledDerivative
+CODES = (Status.CONVERGED, Status.ITERATION_LIMIT, Status.STALLED, Status.NON_FINITE)
+CONVERGED, LIMIT, STALLED, NON_FINITE = range(4)
+RUNNING = -1
+LONGEST = 32  # steps between two checks, at most
+PATIENCE = 64  # steps after which a residual that has not fallen by a hundredth in half of all steps stands still
+FIRST_RATE = 0.5  # contraction assumed before anything is known
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a pass is solved: method, tolerance of the relative residual of each row, iteration limit."""
+
+    algorithm: Algorithm
+    tol: float
+    max_iter: int
+
+
+@dataclass(frozen=True, eq=False)
+class Solved:
+    """Rows of answers with the residual, the status and the number of steps of each; NaN in rows that became non-finite."""
+
+    z: Tensor
+    residual: np.ndarray[Any, Any]
+    codes: np.ndarray[Any, Any]
+    iterations: np.ndarray[Any, Any]
+    terms: Any
+
+    @property
+    def row_status(self) -> tuple[Status, ...]:
+        """The status of each row."""
+        return tuple(CODES[code] for code in self.codes)
+
+    @property
+    def status(self) -> Status:
+        """The worst status of all rows."""
+        return CODES[int(self.codes.max(initial=0))]
+
+
+@torch.no_grad()
+def run(linear: EquilibriumOperator, bend: Bend, settings: Settings, start: Tensor | None) -> Solved:
+    """Solve 0 in linear(z) + bend(z) for every row, from ``start`` (default 0).
+
+    A row has converged when |z - T(W z + c)| <= tol |z|, T the resolvent of ``bend`` with step 1 (the activation, or its
+    derivative). Rows that have ended keep what they ended with, and are put aside once half of all have.
+    """
+    algorithm = settings.algorithm
+    terms = algorithm.match(Inclusion((Term(linear), Term(bend)), batch_ndim=1))
+    state = algorithm.init(terms, _start(linear, terms, start))
+    count = (linear.injection if linear.injection is not None else _rows_of(bend)).shape[0]
+    run_of = _Rows(count, settings)
+    all_terms = terms
+    while run_of.running.any():
+        steps = run_of.steps()
+        for _ in range(steps):
+            state = algorithm.step(terms, state)
+        z = algorithm.solution(terms, state).x
+        image = bend.resolvent(linear.preactivation(z), 1.0)
+        norms = torch.linalg.vector_norm(torch.stack((z - image, z)), dim=-1).cpu().numpy().astype(np.float64)
+        ended = run_of.update(steps, norms[0], norms[1])
+        if ended is None:
+            continue
+        run_of.keep(z, ended)
+        rest = run_of.compaction()
+        if rest is not None and all(leaf.ndim and leaf.shape[0] == len(rest) for leaf in arrays.leaves(state)):
+            index = torch.as_tensor(np.flatnonzero(rest), device=z.device)
+            linear, bend = linear.rows(index), bend.rows(index)
+            terms = algorithm.match(Inclusion((Term(linear), Term(bend)), batch_ndim=1))
+            state = arrays.tree_map(lambda leaf: leaf[index], state)  # noqa: B023 - used at once
+            run_of.compact(rest)
+    return Solved(run_of.answer(), run_of.residual, run_of.codes, run_of.iterations, all_terms)
+
+
+def fixed_steps(linear: EquilibriumOperator, bend: Bend, algorithm: Algorithm, steps: int, start: Tensor | None) -> Tensor:
+    """The point after so many steps, without reading anything from the device."""
+    terms = algorithm.match(Inclusion((Term(linear), Term(bend)), batch_ndim=1))
+    state = algorithm.init(terms, _start(linear, terms, start))
+    for _ in range(steps):
+        state = algorithm.step(terms, state)
+    z: Tensor = algorithm.solution(terms, state).x
+    return z
+
+
+def _rows_of(bend: Bend) -> Tensor:
+    assert not isinstance(bend, ActivationOperator)
+    return bend.gradient
+
+
+def _start(linear: EquilibriumOperator, terms: Any, start: Tensor | None) -> Tensor:
+    if start is None:
+        return torch.zeros_like(linear.injection)
+    if hasattr(terms, "relaxation"):  # reflected resolvents: u = z + step (I - W) z - step c has the resolvent z
+        return start + terms.step_size * linear.forward(start)
+    return start
+
+
+class _Rows:
+    """Which rows still run, what the others ended with, and when to look again."""
+
+    def __init__(self, count: int, settings: Settings) -> None:
+        self.tol, self.max_iter = settings.tol, settings.max_iter
+        self.codes = np.full(count, RUNNING)
+        self.residual = np.full(count, np.inf)
+        self.iterations = np.zeros(count, dtype=np.int64)
+        self.index = np.arange(count)  # rows that are computed
+        self.at = 0
+        self.worst, self.rate = 1.0, FIRST_RATE
+        self.best, self.marks = np.full(count, np.inf), [(0, np.full(count, np.inf))]
+        self.out: Tensor | None = None
+
+    @property
+    def running(self) -> np.ndarray[Any, Any]:
+        return self.codes[self.index] == RUNNING
+
+    def steps(self) -> int:
+        """Steps until the slowest row is expected to have converged."""
+        needed = math.log(max(self.tol / self.worst, 1e-300)) / math.log(self.rate) if self.worst > self.tol else 1.0
+        return max(1, min(math.ceil(needed), LONGEST, self.max_iter - self.at))
+
+    def update(self, steps: int, miss: np.ndarray[Any, Any], size: np.ndarray[Any, Any]) -> np.ndarray[Any, Any] | None:
+        """Take note of one check; the rows (of those computed) that have just ended, or None."""
+        self.at += steps
+        running = self.running
+        relative = np.divide(miss, size, out=np.where(miss == 0, 0.0, np.inf), where=size > 0)
+        relative[np.isnan(miss) | np.isinf(miss)] = np.nan
+        rows = self.index[running]
+        self.residual[rows] = relative[running]
+        self.iterations[rows] = self.at
+        finite = np.isfinite(miss) & np.isfinite(size)
+        verdict = np.where(~finite, NON_FINITE, np.where(relative <= self.tol, CONVERGED, RUNNING))
+        if (verdict[running] == RUNNING).any():
+            verdict[(verdict == RUNNING) & self._stands_still(relative)] = STALLED
+            if self.at >= self.max_iter:
+                verdict[verdict == RUNNING] = LIMIT
+        self.codes[rows] = verdict[running]
+        still = running & (verdict == RUNNING)
+        if still.any():
+            worst = float(min(np.max(relative[still]), 1e300))
+            observed = (worst / self.worst) ** (1.0 / steps)
+            self.rate = min(max(observed, 0.05), 0.99)
+            self.worst = worst
+        ended = running & (verdict != RUNNING)
+        return ended if ended.any() else None
+
+    def _stands_still(self, relative: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        best = self.best[self.index] = np.fmin(self.best[self.index], relative)
+        while len(self.marks) > 1 and self.marks[1][0] <= self.at // 2:
+            self.marks.pop(0)
+        self.marks.append((self.at, self.best.copy()))
+        halfway = self.marks[0][1][self.index]
+        return (self.at >= PATIENCE) & np.isfinite(halfway) & (best > 0.99 * halfway)
+
+    def keep(self, z: Tensor, ended: np.ndarray[Any, Any]) -> None:
+        """Store the answers of rows that have just ended."""
+        if self.out is None:
+            if ended.all():
+                self.out = z
+            else:
+                self.out = torch.full_like(z, torch.nan)
+        if self.out is not z:
+            chosen = torch.as_tensor(np.flatnonzero(ended), device=z.device)
+            self.out[torch.as_tensor(self.index[ended], device=z.device)] = z[chosen]
+
+    def compaction(self) -> np.ndarray[Any, Any] | None:
+        """The rows to go on with, when half of those computed have ended."""
+        running = self.running
+        return running if 0 < 2 * int(running.sum()) <= len(self.index) else None
+
+    def compact(self, rest: np.ndarray[Any, Any]) -> None:
+        """Compute these rows only from now on."""
+        self.index = self.index[rest]
+
+    def answer(self) -> Tensor:
+        """All rows, in their order; NaN where a row is not finite."""
+        assert self.out is not None
+        broken = np.flatnonzero(self.codes == NON_FINITE)
+        if broken.size:
+            self.out = self.out.clone()
+            self.out[torch.as_tensor(broken, device=self.out.device)] = torch.nan
+        return self.out
+
+
+def report(solved: Solved, which: str, settings: Settings) -> None:
+    """One NotConvergedWarning that names the pass, when a row did not converge."""
+    if solved.status is not Status.CONVERGED:
+        warnings.warn(f"equilibrium {which} pass: {message(solved, settings)}", NotConvergedWarning, stacklevel=4)
+
+
+ADVICE = {
+    Status.ITERATION_LIMIT: "raise max_iter or tol, or lower the norm of W",
+    Status.STALLED: "rounding allows no smaller residual: raise tol, or use float64",
+    Status.NON_FINITE: "NaN or infinity in these inputs or in the weights; these rows are NaN, the others are not touched",
+}
+
+
+def message(solved: Solved, settings: Settings) -> str:
+    """What ended badly, for how many rows, and the way out; or that all rows converged."""
+    total, parts = len(solved.codes), []
+    for code, status in enumerate(CODES):
+        rows = solved.codes == code
+        if status is Status.CONVERGED or not rows.any():
+            continue
+        detail = "" if status is Status.NON_FINITE else f", relative residual up to {np.max(solved.residual[rows]):.2g}"
+        limit = f" {settings.max_iter}" if status is Status.ITERATION_LIMIT else ""
+        parts.append(f"{int(rows.sum())} of {total} rows: {status}{limit}{detail} (tol {settings.tol:g}): {ADVICE[status]}")
+    return "; ".join(parts) or f"{total} rows converged after {int(solved.iterations.max(initial=0))} iterations"
