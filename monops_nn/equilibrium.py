@@ -8,6 +8,7 @@ and so on: `_Linear` differentiates itself.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple
@@ -16,6 +17,7 @@ import torch
 from torch import Tensor
 
 from monops.algorithms import Algorithm
+from monops.errors import CapabilityError
 from monops.functions import Function
 from monops.linear import Diagonal
 from monops_nn import automatic, solver
@@ -123,6 +125,33 @@ def _each(info: Any, in_dims: tuple[int | None, ...], tensors: tuple[Any, ...], 
     return torch.stack(results), 0
 
 
+def single_precision(method: Callable[..., Any]) -> Callable[..., Any]:
+    """A backward pass outside of autocast, whose half precision transforms and inverses do not have."""
+
+    @functools.wraps(method)
+    def outside(ctx: Any, gradient: Tensor) -> Any:
+        with torch.autocast(gradient.device.type, enabled=False):
+            return method(ctx, gradient)
+
+    return outside
+
+
+def _moved_product(
+    pass_: Pass, weights: tuple[Tensor, ...], tangents: tuple[Tensor | None, ...], z: Tensor, transposed: bool
+) -> Tensor:
+    """Derivative of W z (or W' z) when the weights move along the tangents."""
+    if all(tangent is None for tangent in tangents):
+        return torch.zeros_like(z)
+    full = tuple(torch.zeros_like(w) if t is None else t for w, t in zip(weights, tangents, strict=True))
+
+    def multiply(*W: Tensor) -> Tensor:
+        system = pass_.build(W)
+        return system.product_transposed(z) if transposed else system.product(z)
+
+    _, moved = torch.func.jvp(multiply, weights, full)
+    return moved
+
+
 class Equilibrium(torch.autograd.Function):
     """Rows z (batch, size) with z = sigma(W z + c), from c, an optional start, a `Pass` and the weights of W."""
 
@@ -142,8 +171,10 @@ class Equilibrium(torch.autograd.Function):
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
         injection, _, ctx.pass_, *weights = inputs
         ctx.save_for_backward(injection, output, *weights)
+        ctx.save_for_forward(injection, output, *weights)
 
     @staticmethod
+    @single_precision
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
         pass_: Pass = ctx.pass_
         injection, z, *rest = ctx.saved_tensors
@@ -157,6 +188,16 @@ class Equilibrium(torch.autograd.Function):
         wanted = any(ctx.needs_input_grad[3:])
         cotangents = system.cotangents(u, z) if wanted else (None,) * len(weights)
         return (u, None, None, *cotangents)
+
+    @staticmethod
+    def jvp(ctx: Any, injection: Tensor | None, start: Tensor | None, pass_: None, *weights: Tensor | None) -> Tensor:
+        """dz = (I - J W)^-1 J (dc + dW z)."""
+        c, z, *rest = ctx.saved_tensors
+        system = ctx.pass_.build(tuple(rest))
+        moved = _moved_product(ctx.pass_, tuple(rest), weights, z, False)
+        dh = moved if injection is None else injection + moved
+        u: Tensor = Linear.apply(dh, z, system.product(z) + c, ctx.pass_, False, *rest)  # type: ignore[no-untyped-call]
+        return u
 
     @staticmethod
     def vmap(info: Any, in_dims: Any, injection: Tensor, start: Tensor | None, pass_: Pass, *weights: Tensor) -> tuple[Tensor, int]:
@@ -186,8 +227,10 @@ class Linear(torch.autograd.Function):
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
         g, z, h, ctx.pass_, ctx.transposed, *weights = inputs
         ctx.save_for_backward(g, z, h, output, *weights)
+        ctx.save_for_forward(g, z, h, output, *weights)
 
     @staticmethod
+    @single_precision
     def backward(ctx: Any, v: Tensor) -> tuple[Tensor | None, ...]:
         """With u = J p, p = W' u + g: dg = (I - J W')^-T ... = J w, w = v + W J w; dh of <w, J(h) p>; dW of <J w, W' u>."""
         pass_: Pass = ctx.pass_
@@ -199,11 +242,27 @@ class Linear(torch.autograd.Function):
             p, w = system.product_transposed(u) + g, v + system.product(back)
         else:
             p, w = system.product(u) + g, v + system.product_transposed(back)
-        _, pull = torch.func.vjp(lambda at: pass_.ready(weights).sigma.derivative_apply(at, p), h)
-        (slope,) = pull(w)
+        slope = _bend(pass_.ready(weights).sigma, h, p, w)
         left, right = (u, back) if ctx.transposed else (back, u)
         cotangents = system.cotangents(left, right) if any(ctx.needs_input_grad[5:]) else (None,) * len(weights)
         return (back, None, slope, None, None, *cotangents)
+
+    @staticmethod
+    def jvp(
+        ctx: Any, g: Tensor | None, z: Tensor | None, h: Tensor | None, pass_: None, transposed: None, *weights: Tensor | None
+    ) -> Tensor:
+        """du = (I - J W')^-1 (J a + b) with a = dg + dW' u and b = dJ p; (I - J W')^-1 b = b + (I - J W')^-1 J W' b."""
+        g0, z0, h0, u, *rest = ctx.saved_tensors
+        system = ctx.pass_.build(tuple(rest))
+        multiply = system.product_transposed if ctx.transposed else system.product
+        a = _moved_product(ctx.pass_, tuple(rest), weights, u, ctx.transposed)
+        a = a if g is None else a + g
+        b = torch.zeros_like(u)
+        if h is not None:
+            p = multiply(u) + g0
+            b = _bend(ctx.pass_.ready(tuple(rest)).sigma, h0, p, h)  # J is diagonal or symmetric: dJ p by its own transpose
+        moved: Tensor = Linear.apply(a + multiply(b), z0, h0, ctx.pass_, ctx.transposed, *rest)  # type: ignore[no-untyped-call]
+        return moved + b
 
     @staticmethod
     def vmap(
@@ -219,6 +278,21 @@ class Linear(torch.autograd.Function):
         folded = _fold(info, in_dims[:3], (g, z, h))
         u = Linear.apply(*folded, pass_, transposed, *weights)  # type: ignore[no-untyped-call]
         return u.reshape(info.batch_size, -1, u.shape[-1]), 0
+
+
+def _bend(sigma: ActivationOperator, h: Tensor, p: Tensor, w: Tensor) -> Tensor:
+    """The gradient of <w, J(h) p> in h."""
+    try:
+        _, pull = torch.func.vjp(lambda at: sigma.derivative_apply(at, p), h)
+        (slope,) = pull(w)
+    except RuntimeError as error:
+        if "setup_context" not in str(error) and "twice" not in str(error):
+            raise
+        raise CapabilityError(
+            f"the second derivative of {type(sigma.activation).__name__} is not available: use a smooth activation of "
+            "monops_nn.ACTIVATIONS, or a single backward pass"
+        ) from None
+    return slope
 
 
 def _approximate(gradient: Gradient, system: System, sigma: ActivationOperator, g: Tensor, h: Tensor) -> Tensor:

@@ -121,9 +121,10 @@ class MonDEQ(nn.Module):
     def forward(self, x: Tensor, z0: Any = None) -> Any:
         """The equilibrium z, shape (..., *linear.shape), for inputs x; ``z0`` is an optional start of z's shape."""
         lead, rows = self._inject(x)
-        weights = self.linear.weights()
-        z = Equilibrium.apply(rows, self._start(z0, lead, rows), self._pass(), *weights)  # type: ignore[no-untyped-call]
-        return self._leave(z, lead)
+        with torch.autocast(rows.device.type, enabled=False):
+            start, weights = self._start(z0, lead, rows), self.linear.weights()
+            z = Equilibrium.apply(rows, start, self._pass(), *weights)  # type: ignore[no-untyped-call]
+            return self._leave(z, lead)
 
     @torch.no_grad()
     def solve(self, x: Tensor, z0: Any = None) -> Solution:
@@ -132,9 +133,10 @@ class MonDEQ(nn.Module):
         Without gradient and without warning.
         """
         lead, rows = self._inject(x)
-        pass_, weights = self._pass(), self.linear.weights()
-        solved = solve_forward(pass_, rows, self._start(z0, lead, rows), weights)
-        return Solution.of(self._leave(solved.z, lead), lead, solved, rows, pass_.ready(weights))
+        with torch.autocast(rows.device.type, enabled=False):
+            pass_, weights = self._pass(), self.linear.weights()
+            solved = solve_forward(pass_, rows, self._start(z0, lead, rows), weights)
+            return Solution.of(self._leave(solved.z, lead), lead, solved, rows, pass_.ready(weights))
 
     @torch.no_grad()
     def lipschitz_bound(self) -> float:

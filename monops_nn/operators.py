@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from monops.constants import Constants
-from monops.errors import ShapeError
+from monops.errors import CapabilityError, ShapeError
 from monops.functions import Function
+from monops.functions.separable import Separable
 from monops.linear import Diagonal, LinearMap
 from monops.operators import Operator
 from monops_nn.systems.system import System
@@ -139,6 +140,13 @@ class ActivationOperator(Operator):
     activation: Function
     mask: Tensor | None = None
     shape: tuple[int, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if self.mask is not None and not isinstance(self.activation, Separable):
+            raise CapabilityError(
+                f"{type(self.activation).__name__} couples the entries of a state, some of which this W holds at 0: use an "
+                "activation that acts entry by entry, or a parametrisation without border"
+            )
 
     @cached_property
     def constants(self) -> Constants:

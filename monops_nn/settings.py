@@ -39,7 +39,7 @@ def _write(algorithm: Algorithm | None) -> dict[str, Any] | None:
     if algorithm is None:
         return None
     fields = {entry.name: getattr(algorithm, entry.name) for entry in dataclasses.fields(algorithm)}
-    return {"name": algorithm.name, **{k: _write(v) if isinstance(v, Algorithm) else v for k, v in fields.items()}}
+    return {"name": type(algorithm).__name__, **{k: _write(v) if isinstance(v, Algorithm) else v for k, v in fields.items()}}
 
 
 def _read(state: dict[str, Any] | None) -> Algorithm | None:

@@ -20,10 +20,12 @@ import numpy as np
 from monops import arrays
 from monops.arrays import Array
 from monops.constants import Constants
+from monops.functions.arguments import check_prox
 from monops.functions.feasibility import zero_or_infinity
 from monops.functions.roots import increasing_root
 from monops.functions.sample import Sample
 from monops.functions.separable import Separable
+from monops.linear import Diagonal, LinearMap
 
 __all__ = ["CenteredSigmoid", "Sigmoid", "Tanh"]
 
@@ -97,6 +99,13 @@ class Activation(Separable):
     def entry_prox_derivative(self, x: Array, p: Array, step: Any) -> Array:
         slope = self.activation_slope(self.preimage(x, step))
         return slope / ((1.0 - step) * slope + step)
+
+    def prox_derivative(self, x: Array, step: float = 1.0) -> LinearMap:
+        if arrays.is_array(step) or step != 1.0:
+            return super().prox_derivative(x, step)
+        check_prox(self, x, step)
+        self._check_data(x)
+        return Diagonal(self.activation_slope(x))  # plain code in x, which may be differentiated once more
 
 
 def _largest(step: Any) -> Any:
