@@ -54,7 +54,6 @@ class Pass:
     tol: float
     max_iter: int
     gradient: Gradient
-    steps: int | None
     kept: list[Ready] = field(default_factory=list)
 
     def ready(self, weights: tuple[Tensor, ...]) -> Ready:
@@ -82,16 +81,13 @@ def solve_forward(pass_: Pass, injection: Tensor, start: Tensor | None, weights:
 
 def solve_linear(
     pass_: Pass, g: Tensor, z: Tensor, h: Tensor, weights: tuple[Tensor, ...], transposed: bool
-) -> tuple[Tensor, Solved | None]:
+) -> tuple[Tensor, Solved]:
     """The u with u = J(h) (W' u + g) (W in place of W' unless ``transposed``), each row of g scaled to norm 1 for the solve."""
     system, sigma, _, settings = pass_.ready(weights)
     scale = torch.linalg.vector_norm(g, dim=-1, keepdim=True)
     scale = torch.where(scale == 0, torch.ones_like(scale), scale)
     bend = _derivative(sigma, z, h, g / scale)
-    operator, start = EquilibriumOperator(system, None, transposed), torch.zeros_like(g)
-    if pass_.steps is not None:
-        return solver.fixed_steps(operator, bend, settings.algorithm, pass_.steps, start) * scale, None
-    solved = solver.run(operator, bend, settings, start)
+    solved = solver.run(EquilibriumOperator(system, None, transposed), bend, settings, torch.zeros_like(g))
     return solved.z * scale, solved
 
 
@@ -157,15 +153,9 @@ class Equilibrium(torch.autograd.Function):
 
     @staticmethod
     def forward(injection: Tensor, start: Tensor | None, pass_: Pass, *weights: Tensor) -> Tensor:
-        if pass_.steps is not None:
-            system, sigma, settings, _ = pass_.ready(weights)
-            operator = EquilibriumOperator(system, injection)
-            z = solver.fixed_steps(operator, sigma, settings.algorithm, pass_.steps, start)
-        else:
-            solved = solve_forward(pass_, injection, start, weights)
-            solver.report(solved, "forward", pass_.ready(weights).forward)
-            z = solved.z
-        return z.clone() if z is start else z
+        solved = solve_forward(pass_, injection, start, weights)
+        solver.report(solved, "forward", pass_.ready(weights).forward)
+        return solved.z
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
@@ -219,8 +209,7 @@ class Linear(torch.autograd.Function):
     @staticmethod
     def forward(g: Tensor, z: Tensor, h: Tensor, pass_: Pass, transposed: bool, *weights: Tensor) -> Tensor:
         u, solved = solve_linear(pass_, g, z, h, weights, transposed)
-        if solved is not None:
-            solver.report(solved, "backward", pass_.ready(weights).backward)
+        solver.report(solved, "backward", pass_.ready(weights).backward)
         return u
 
     @staticmethod

@@ -13,6 +13,7 @@ from monops.errors import BackendError, CapabilityError, DataError, ShapeError
 from monops.functions import Function
 from monops_nn.activations import activation_of, name_of
 from monops_nn.equilibrium import Equilibrium, Gradient, Pass, solve_forward
+from monops_nn.fixed import FixedSteps, Plan, scheme_of
 from monops_nn.parametrize.parametrization import Parametrization
 from monops_nn.settings import restore_settings, settings_of
 from monops_nn.solution import Solution
@@ -47,8 +48,9 @@ class MonDEQ(nn.Module):
         "one_step" that of one application of sigma(W z + U x + b), "neumann" that of the last eight; the sum need not converge
         where |W| > 1.
     fixed_steps : int, optional
-        Take exactly so many steps forward and backward, and look at no residual: what torch.compile can compile. Nothing then
-        tells whether z is an equilibrium; ``solve`` does.
+        Take exactly so many steps forward and backward, from 0, and look at no residual: ``torch.compile(layer, fullgraph=True)``
+        then works. The algorithm must be PeacemanRachford or DouglasRachford with a step size (``solve(x).step_size`` is a good
+        one). Nothing tells whether z is an equilibrium; ``solve`` does.
 
     Raises
     ------
@@ -108,8 +110,6 @@ class MonDEQ(nn.Module):
         if isinstance(tol, bool) or not isinstance(tol, (int, float)) or not 0 < tol < math.inf:
             raise DataError(f"tol={tol!r} must be a positive finite number: the relative residual of a row at which to stop")
         _check_count("max_iter", max_iter)
-        if fixed_steps is not None:
-            _check_count("fixed_steps", fixed_steps)
         if gradient not in GRADIENTS:
             raise DataError(f"gradient={gradient!r} must be one of {', '.join(map(repr, GRADIENTS))}")
         self.linear = linear
@@ -117,13 +117,19 @@ class MonDEQ(nn.Module):
         self.activation = activation_of(activation, linear)
         self.algorithm, self.backward_algorithm = algorithm, backward_algorithm
         self.tol, self.max_iter, self.gradient, self.fixed_steps = float(tol), max_iter, gradient, fixed_steps
+        if fixed_steps is not None:
+            _check_count("fixed_steps", fixed_steps)
+            scheme_of(algorithm, self.activation)
 
     def forward(self, x: Tensor, z0: Any = None) -> Any:
         """The equilibrium z, shape (..., *linear.shape), for inputs x; ``z0`` is an optional start of z's shape."""
         lead, rows = self._inject(x)
         with torch.autocast(rows.device.type, enabled=False):
             start, weights = self._start(z0, lead, rows), self.linear.weights()
-            z = Equilibrium.apply(rows, start, self._pass(), *weights)  # type: ignore[no-untyped-call]
+            if self.fixed_steps is None:
+                z = Equilibrium.apply(rows, start, self._pass(), *weights)  # type: ignore[no-untyped-call]
+            else:
+                z = FixedSteps.apply(rows, self._plan(), *weights)  # type: ignore[no-untyped-call]
             return self._leave(z, lead)
 
     @torch.no_grad()
@@ -160,8 +166,13 @@ class MonDEQ(nn.Module):
     def _pass(self) -> Pass:
         """The settings of one call."""
         linear, methods = self.linear, (self.algorithm, self.backward_algorithm)
-        settings = (self.tol, self.max_iter, self.gradient, self.fixed_steps)
+        settings = (self.tol, self.max_iter, self.gradient)
         return Pass(linear.system, self.activation.batched(1), linear.rows_shape, *methods, *settings)
+
+    def _plan(self) -> Plan:
+        assert self.fixed_steps is not None
+        scheme = scheme_of(self.algorithm, self.activation)
+        return Plan(self.linear.system, self.activation.batched(1), self.linear.rows_shape, *scheme, self.fixed_steps)
 
     def _inject(self, x: Tensor) -> tuple[tuple[int, ...], Tensor]:
         """Leading axes, and rows of the solver with c = U x + b."""

@@ -15,6 +15,7 @@ from monops.functions import Function
 from monops.functions.separable import Separable
 from monops.linear import Diagonal, LinearMap
 from monops.operators import Operator
+from monops_nn.kernels import kernel_of
 from monops_nn.systems.system import System
 
 
@@ -158,17 +159,25 @@ class ActivationOperator(Operator):
         return False
 
     def resolvent(self, x: Tensor, step: float) -> Tensor:
-        natural = x if self.shape is None else x.reshape(x.shape[0], *self.shape)
-        value: Tensor = self.activation.prox(natural, step).reshape(x.shape)
+        kernel = kernel_of(self.activation)
+        if kernel is not None and (kernel.every_step or step == 1.0):
+            value = kernel.value(x)
+        else:
+            natural = x if self.shape is None else x.reshape(x.shape[0], *self.shape)
+            value = self.activation.prox(natural, step).reshape(x.shape)
         return value if self.mask is None else value * self.mask
 
     def derivative(self, h: Tensor, step: float) -> LinearMap:
         """J, the derivative of mask * prox_{step f} at h."""
-        natural = h if self.shape is None else h.reshape(h.shape[0], *self.shape)
-        jacobian = self.activation.prox_derivative(natural, step)
-        if not isinstance(jacobian, Diagonal):
-            return jacobian
-        slope: Tensor = jacobian.diagonal.reshape(h.shape)
+        kernel = kernel_of(self.activation)
+        if kernel is not None and (kernel.every_step or step == 1.0):
+            slope = kernel.slope(h)
+        else:
+            natural = h if self.shape is None else h.reshape(h.shape[0], *self.shape)
+            jacobian = self.activation.prox_derivative(natural, step)
+            if not isinstance(jacobian, Diagonal):
+                return jacobian
+            slope = jacobian.diagonal.reshape(h.shape)
         return Diagonal(slope if self.mask is None else slope * self.mask)
 
     def derivative_apply(self, h: Tensor, p: Tensor) -> Tensor:

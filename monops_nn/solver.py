@@ -95,16 +95,6 @@ def run(linear: EquilibriumOperator, bend: Bend, settings: Settings, start: Tens
     return Solved(run_of.answer(), run_of.residual, run_of.codes, run_of.iterations, all_terms)
 
 
-def fixed_steps(linear: EquilibriumOperator, bend: Bend, algorithm: Algorithm, steps: int, start: Tensor | None) -> Tensor:
-    """The point after so many steps, without reading anything from the device."""
-    terms = algorithm.match(Inclusion((Term(linear), Term(bend)), batch_ndim=1))
-    state = algorithm.init(terms, _start(linear, terms, start))
-    for _ in range(steps):
-        state = algorithm.step(terms, state)
-    z: Tensor = algorithm.solution(terms, state).x
-    return z
-
-
 def _rows_of(bend: Bend) -> Tensor:
     assert not isinstance(bend, ActivationOperator)
     return bend.gradient

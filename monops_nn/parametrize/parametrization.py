@@ -66,6 +66,8 @@ class Parametrization(nn.Module, ABC):
     @property
     def certified_monotonicity(self) -> float:
         """The number m that the system declares, as a Python float."""
+        if torch.compiler.is_compiling():  # nothing may be read from the device, and fixed steps do not ask for m
+            return math.nan
         return float(self.monotonicity.detach())
 
     @property

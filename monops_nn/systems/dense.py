@@ -91,23 +91,22 @@ class DenseSystem(System):
     def _inverse(self, step: float) -> Tensor:
         found = self._inverses.get(step)
         if found is None:
-            identity = torch.eye(self.size, dtype=self.matrix.dtype, device=self.matrix.device)
-            found = torch.linalg.inv(identity + step * self._plain)
+            found = torch.linalg.inv((1.0 + step) * self._identity() - step * self.weights[0].detach())
             self._inverses[step] = found
         return found
 
-    @cached_property
-    def _plain(self) -> Tensor:
-        W = self.weights[0].detach()
-        return torch.eye(self.size, dtype=W.dtype, device=W.device) - W
+    def _identity(self) -> Tensor:
+        W = self.weights[0]
+        return torch.eye(self.size, dtype=W.dtype, device=W.device)
 
     @cached_property
     def matrix(self) -> Tensor:
         """M = I - W, or Psi^(1/2) M Psi^(-1/2), detached."""
+        plain = self._identity() - self.weights[0].detach()
         if self.scale is None:
-            return self._plain
+            return plain
         root = self.scale.detach().sqrt()
-        return root[:, None] * self._plain / root
+        return root[:, None] * plain / root
 
     def lipschitz_bound(self) -> float:
         return norm_bound(self.matrix)
