@@ -1,10 +1,7 @@
-"""Equilibrium layers: gradients, uniqueness, rows, state; each defect measured in other libraries is a test here."""
+"""Equilibrium layers: gradients, uniqueness, bounds, training, what is refused."""
 
 from __future__ import annotations
 
-import copy
-import io
-import pickle
 import warnings
 from typing import Any
 
@@ -17,68 +14,9 @@ from torch import nn  # noqa: E402
 import monops  # noqa: E402
 from monops import errors  # noqa: E402
 from monops_nn import ActivationDerivative, DenseSystem, MonDEQ, MonotoneLinear  # noqa: E402
+from tests.nn.layers import ALGORITHMS, inputs, layer, sigma  # noqa: E402
 
-ALGORITHMS = (
-    monops.ForwardBackward(),
-    monops.PeacemanRachford(),
-    monops.PeacemanRachford(step_size=0.3),
-    monops.DouglasRachford(),
-    monops.ForwardBackwardForward(),
-)
-every_algorithm = pytest.mark.parametrize("algorithm", ALGORITHMS, ids=repr)
 every_activation = pytest.mark.parametrize("activation", ["relu", "tanh"])
-
-
-def layer(
-    activation: str = "relu",
-    algorithm: Any = None,
-    n: int = 5,
-    inputs: int = 3,
-    tol: float = 1e-12,
-    seed: int = 0,
-    **kwargs: Any,
-) -> MonDEQ:
-    """A small float64 layer with a sizeable W."""
-    torch.manual_seed(seed)
-    linear = MonotoneLinear(n, monotonicity=0.7, dtype=torch.float64)
-    with torch.no_grad():
-        linear.A.mul_(2.0)
-        linear.B.mul_(2.0)
-    return MonDEQ(linear, activation, injection=inputs, algorithm=algorithm, tol=tol, max_iter=20_000, **kwargs)
-
-
-def inputs(rows: int = 4, features: int = 3, seed: int = 1) -> Any:
-    """Random float64 inputs."""
-    return torch.randn(rows, features, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
-
-
-def sigma(module: MonDEQ, h: Any) -> Any:
-    """The activation."""
-    return module.activation.prox(h, 1.0)
-
-
-@every_algorithm
-@every_activation
-def test_gradcheck_in_all_parameters_and_the_input(activation: str, algorithm: Any) -> None:
-    module = layer(activation, algorithm, n=3, inputs=2)
-    names = [name for name, _ in module.named_parameters()]
-    values = [value.detach().clone().requires_grad_() for value in module.parameters()]
-    x = inputs(2, 2).requires_grad_()
-
-    def run(x: Any, *parameters: Any) -> Any:
-        return torch.func.functional_call(module, dict(zip(names, parameters, strict=True)), (x,))
-
-    assert torch.autograd.gradcheck(run, (x, *values), eps=1e-6, atol=1e-6)
-
-
-@every_algorithm
-@every_activation
-def test_the_equilibrium_is_the_fixed_point_for_every_step(activation: str, algorithm: Any) -> None:
-    """Libraries that use sigma for prox_{step f} converge to another point for tanh."""
-    module, x = layer(activation, algorithm, tol=1e-11), inputs()
-    z = module(x)
-    miss = z - sigma(module, module.linear(z) + module.injection(x))
-    assert float(miss.detach().abs().max()) < 1e-10
 
 
 @every_activation
@@ -104,71 +42,6 @@ def test_gradient_is_the_dense_implicit_gradient(activation: str) -> None:
         u = J[row] * torch.linalg.solve(system.mT, g[row])
         expected = module.injection.weight.mT @ u
         torch.testing.assert_close(x.grad[row], expected, rtol=1e-9, atol=1e-10)
-
-
-def test_loss_scale_only_scales_the_gradient() -> None:
-    grads = []
-    for scale in (1.0, 1e4):
-        module = layer(tol=1e-6)
-        (scale * module(inputs()).square().sum()).backward()
-        grads.append(module.linear.A.grad / scale)
-    torch.testing.assert_close(grads[0], grads[1], rtol=1e-12, atol=0)
-
-
-def test_a_row_with_nan_leaves_the_others_alone() -> None:
-    module, x = layer(tol=1e-8), inputs(6)
-    x[2, 1] = torch.nan
-    with pytest.warns(errors.NotConvergedWarning, match="forward pass: 1 of 6 rows: non-finite"):
-        z = module(x)
-    assert bool(torch.isnan(z[2]).all())
-    good = [0, 1, 3, 4, 5]
-    torch.testing.assert_close(z[good], module(x[good]), rtol=0, atol=1e-13)
-
-
-def test_iteration_limits_name_the_pass() -> None:
-    module = layer(tol=1e-12)
-    module.max_iter = 2
-    with pytest.warns(errors.NotConvergedWarning, match="forward pass.*iteration limit"):
-        z = module(inputs())
-    with pytest.warns(errors.NotConvergedWarning, match="backward pass.*iteration limit"):
-        z.sum().backward()
-
-
-def test_weights_changed_between_forward_and_backward_do_not_matter() -> None:
-    """Libraries that keep the factor on the module get a gradient that is off by 200 %."""
-    expected, module = layer(), layer()
-    expected(inputs()).sum().backward()
-    z = module(inputs())
-    saved = module.linear.A.data
-    module.linear.A.data = 3.0 * saved  # a new tensor: torch's own guard against in-place changes does not see it
-    module(inputs())
-    module.linear.A.data = saved
-    z.sum().backward()
-    torch.testing.assert_close(module.injection.weight.grad, expected.injection.weight.grad, rtol=1e-12, atol=1e-14)
-
-
-def test_copies_after_a_training_step() -> None:
-    module, x = layer("tanh"), inputs()
-    optimiser = torch.optim.SGD(module.parameters(), lr=0.1)
-    module(x).sum().backward()
-    optimiser.step()
-    reference = module(x)
-    for twin in (copy.deepcopy(module), pickle.loads(pickle.dumps(module))):
-        torch.testing.assert_close(twin(x), reference, rtol=0, atol=0)
-    stream = io.BytesIO()
-    torch.save(module.state_dict(), stream)
-    stream.seek(0)
-    fresh = layer("tanh", seed=5)
-    fresh.load_state_dict(torch.load(stream))
-    torch.testing.assert_close(fresh(x), reference, rtol=0, atol=0)
-
-
-def test_gradients_in_evaluation_mode_and_none_without_grad() -> None:
-    module, x = layer().eval(), inputs().requires_grad_()
-    module(x).sum().backward()
-    assert x.grad is not None
-    with torch.no_grad():
-        assert module(x).grad_fn is None
 
 
 def test_float32_is_kept_and_leading_axes_too() -> None:
