@@ -1,5 +1,7 @@
 """Parametrisations of the weight W of an equilibrium layer, one a file."""
 
+from monops_nn.parametrize.circular_convolution import CircularConvolution
 from monops_nn.parametrize.monotone_linear import MonotoneLinear
+from monops_nn.parametrize.padded_convolution import PaddedConvolution
 
-__all__ = ["MonotoneLinear"]
+__all__ = ["CircularConvolution", "MonotoneLinear", "PaddedConvolution"]

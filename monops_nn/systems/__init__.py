@@ -1,6 +1,8 @@
 """W for one pass, by structure: products, resolvents, gradients, constants."""
 
+from monops_nn.systems.circular import CircularSystem
 from monops_nn.systems.dense import DenseSystem
+from monops_nn.systems.padded import PaddedSystem
 from monops_nn.systems.system import Spread, System
 
-__all__ = ["DenseSystem", "Spread", "System"]
+__all__ = ["CircularSystem", "DenseSystem", "PaddedSystem", "Spread", "System"]

@@ -70,7 +70,7 @@ def symbol(kernel: Tensor, size: Size) -> Tensor:
 
 
 def symbol_transposed(cotangent: Tensor, size: Size, kernel: tuple[int, int]) -> Tensor:
-    """The gradient in a kernel (out, in, *kernel) of sum over f of Re <cotangent_f, symbol_f>, cotangent (frequency, out, in)."""
+    """The gradient in a kernel (out, in, *kernel) of the sum over f of Re <cotangent_f, symbol_f>."""
     out, channels = cotangent.shape[1:]
     flat = cotangent.reshape(cotangent.shape[0], -1)
     cosine, sine = tap_phases(size, kernel, flat.real)
@@ -78,5 +78,5 @@ def symbol_transposed(cotangent: Tensor, size: Size, kernel: tuple[int, int]) ->
 
 
 def outer(left: Tensor, right: Tensor, size: Size) -> Tensor:
-    """G (frequency, out, in) with sum over f of Re <G_f, K_f> = <l, K r>, summed over the batch, from the spectra of l and r."""
+    """G (frequency, out, in) with sum over f of Re <G_f, K_f> = <l, K r>, from the spectra of l and r."""
     return torch.bmm(left, right.mH) * spectrum_weights(size, left)
