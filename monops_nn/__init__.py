@@ -1,4 +1,4 @@
-"""monops_nn: equilibrium layers z = sigma(W z + U x + b) for PyTorch, solved forward and backward by splitting methods of monops."""
+"""monops_nn: equilibrium layers z = sigma(W z + U x + b) for PyTorch, solved forward and backward by monops."""
 
 try:
     import torch as _torch  # noqa: F401
@@ -7,6 +7,7 @@ except ImportError as error:
 
 from monops_nn.activations import ACTIVATIONS
 from monops_nn.mondeq import MonDEQ
+from monops_nn.newton import LayerNewton
 from monops_nn.operators import ActivationDerivative, ActivationOperator, CoupledDerivative, EquilibriumOperator
 from monops_nn.parametrize import MonotoneLinear
 from monops_nn.solution import Solution
@@ -19,6 +20,7 @@ __all__ = [
     "CoupledDerivative",
     "DenseSystem",
     "EquilibriumOperator",
+    "LayerNewton",
     "MonDEQ",
     "MonotoneLinear",
     "Solution",

@@ -42,6 +42,6 @@ def _without_inverse(system: System) -> Algorithm:
     mu, L = system.monotonicity, system.lipschitz_bound()
     kappa = max(L / mu, 1.0)
     step = 1.0 / (L + math.sqrt(mu * L))
-    tseng = -0.5 * math.log1p(-min(1.0 - (step * L) ** 2, 2.0 * step * mu) / 2.0)  # a step, at the rate of mondeq of Tseng (2000)
+    tseng = -0.5 * math.log1p(-min(1.0 - (step * L) ** 2, 2.0 * step * mu) / 2.0)  # of the logarithm, a step
     plain = -0.5 * math.log1p(-1.0 / kappa**2) if kappa > 1.0 else math.inf
     return ForwardBackward() if plain >= 0.5 * tseng else ForwardBackwardForward()

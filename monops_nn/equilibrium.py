@@ -112,7 +112,9 @@ def _weights_vary(in_dims: tuple[int | None, ...]) -> bool:
     return any(dim is not None for dim in in_dims)
 
 
-def _each(info: Any, in_dims: tuple[int | None, ...], tensors: tuple[Any, ...], call: Callable[..., Tensor]) -> tuple[Tensor, int]:
+def _each(
+    info: Any, in_dims: tuple[int | None, ...], tensors: tuple[Any, ...], call: Callable[..., Tensor]
+) -> tuple[Tensor, int]:
     """One call for each entry of the axis of vmap."""
     results = [
         call(*(t if dim is None else t.select(dim, k) for dim, t in zip(in_dims, tensors, strict=True)))
@@ -144,7 +146,7 @@ def _moved_product(
         system = pass_.build(W)
         return system.product_transposed(z) if transposed else system.product(z)
 
-    _, moved = torch.func.jvp(multiply, weights, full)
+    moved: Tensor = torch.func.jvp(multiply, weights, full)[1]
     return moved
 
 
@@ -190,12 +192,14 @@ class Equilibrium(torch.autograd.Function):
         return u
 
     @staticmethod
-    def vmap(info: Any, in_dims: Any, injection: Tensor, start: Tensor | None, pass_: Pass, *weights: Tensor) -> tuple[Tensor, int]:
+    def vmap(
+        info: Any, in_dims: Any, injection: Tensor, start: Tensor | None, pass_: Pass, *weights: Tensor
+    ) -> tuple[Tensor, int]:
         if _weights_vary(in_dims[3:]):
             dims = (in_dims[0], in_dims[1], *in_dims[3:])
 
             def one(c: Tensor, z0: Tensor | None, *W: Tensor) -> Tensor:
-                return Equilibrium.apply(c, z0, pass_.again(), *W)  # type: ignore[no-untyped-call, no-any-return]
+                return Equilibrium.apply(c, z0, pass_.again(), *W)  # type: ignore[no-untyped-call]
 
             return _each(info, dims, (injection, start, *weights), one)
         c, z0 = _fold(info, (in_dims[0], in_dims[1]), (injection, start))
@@ -261,7 +265,7 @@ class Linear(torch.autograd.Function):
             dims = (*in_dims[:3], *in_dims[5:])
 
             def one(g: Tensor, z: Tensor, h: Tensor, *W: Tensor) -> Tensor:
-                return Linear.apply(g, z, h, pass_.again(), transposed, *W)  # type: ignore[no-untyped-call, no-any-return]
+                return Linear.apply(g, z, h, pass_.again(), transposed, *W)  # type: ignore[no-untyped-call]
 
             return _each(info, dims, (g, z, h, *weights), one)
         folded = _fold(info, in_dims[:3], (g, z, h))
@@ -272,8 +276,8 @@ class Linear(torch.autograd.Function):
 def _bend(sigma: ActivationOperator, h: Tensor, p: Tensor, w: Tensor) -> Tensor:
     """The gradient of <w, J(h) p> in h."""
     try:
-        _, pull = torch.func.vjp(lambda at: sigma.derivative_apply(at, p), h)
-        (slope,) = pull(w)
+        pull = torch.func.vjp(lambda at: sigma.derivative_apply(at, p), h)[1]
+        slope: Tensor = pull(w)[0]
     except RuntimeError as error:
         if "setup_context" not in str(error) and "twice" not in str(error):
             raise

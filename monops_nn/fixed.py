@@ -1,4 +1,4 @@
-"""A fixed number of steps forward and backward, without reading anything from the device: what torch.compile can trace whole."""
+"""A fixed number of steps forward and backward, reading nothing from the device: what torch.compile can trace whole."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from monops.algorithms.resolvents import DouglasRachford, PeacemanRachford
 from monops.algorithms.shared import reflected
 from monops.errors import CapabilityError, DataError
 from monops.functions import Function
+from monops.linear import Diagonal
 from monops.theory import Guarantee
 from monops_nn.kernels import kernel_of
 from monops_nn.operators import ActivationDerivative, ActivationOperator, EquilibriumOperator
@@ -76,7 +77,7 @@ class FixedSteps(torch.autograd.Function):
         system = plan.build(weights)
         sigma = ActivationOperator(plan.activation, system.mask, plan.shape)
         jacobian = sigma.derivative(system.product(z) + injection, 1.0)
+        assert isinstance(jacobian, Diagonal)  # the activations with a kernel act entry by entry
         bend = ActivationDerivative(jacobian.diagonal, g)
         u = _iterate(plan, EquilibriumOperator(system, None, True), bend, torch.zeros_like(g))
         return (u, None, *system.cotangents(u, z))
-

@@ -1,4 +1,4 @@
-"""Activations by torch's own kernels: the same numbers as the prox of monops, in one pass, and code that torch.compile traces."""
+"""Activations by torch's own kernels: the numbers of the prox of monops, in one pass, as code that torch.compile traces."""
 
 from __future__ import annotations
 
@@ -30,5 +30,7 @@ def kernel_of(activation: Function) -> Kernel | None:
     if isinstance(activation, functions.Sigmoid):
         return Kernel(torch.sigmoid, lambda h: torch.sigmoid(h) * torch.sigmoid(-h), False)
     if isinstance(activation, functions.Softplus):
-        return Kernel(lambda h: functional.softplus(h, threshold=40.0), torch.sigmoid, False)  # beyond, log(1 + exp(h)) rounds to h
+        return Kernel(
+            lambda h: functional.softplus(h, threshold=40.0), torch.sigmoid, False
+        )  # beyond, log(1 + exp(h)) rounds to h
     return None

@@ -48,9 +48,9 @@ class MonDEQ(nn.Module):
         "one_step" that of one application of sigma(W z + U x + b), "neumann" that of the last eight; the sum need not converge
         where |W| > 1.
     fixed_steps : int, optional
-        Take exactly so many steps forward and backward, from 0, and look at no residual: ``torch.compile(layer, fullgraph=True)``
-        then works. The algorithm must be PeacemanRachford or DouglasRachford with a step size (``solve(x).step_size`` is a good
-        one). Nothing tells whether z is an equilibrium; ``solve`` does.
+        Take exactly so many steps forward and backward, from 0, and look at no residual: ``torch.compile(layer,
+        fullgraph=True)`` then works. The algorithm must be PeacemanRachford or DouglasRachford with a step size
+        (``solve(x).step_size`` is a good one). Nothing tells whether z is an equilibrium; ``solve`` does.
 
     Raises
     ------
@@ -102,7 +102,7 @@ class MonDEQ(nn.Module):
         super().__init__()
         if not isinstance(linear, Parametrization):
             raise DataError(
-                f"linear must be a parametrisation of a monotone W such as MonotoneLinear(features), got {type(linear).__name__}"
+                f"linear must be a parametrisation of W such as MonotoneLinear(features), got {type(linear).__name__}"
             )
         for name, method in (("algorithm", algorithm), ("backward_algorithm", backward_algorithm)):
             if method is not None and not isinstance(method, Algorithm):
@@ -165,9 +165,16 @@ class MonDEQ(nn.Module):
 
     def _pass(self) -> Pass:
         """The settings of one call."""
-        linear, methods = self.linear, (self.algorithm, self.backward_algorithm)
-        settings = (self.tol, self.max_iter, self.gradient)
-        return Pass(linear.system, self.activation.batched(1), linear.rows_shape, *methods, *settings)
+        return Pass(
+            self.linear.system,
+            self.activation.batched(1),
+            self.linear.rows_shape,
+            self.algorithm,
+            self.backward_algorithm,
+            self.tol,
+            self.max_iter,
+            self.gradient,
+        )
 
     def _plan(self) -> Plan:
         assert self.fixed_steps is not None

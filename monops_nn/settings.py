@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from monops import acceleration
 from monops.algorithms import Algorithm, methods
 from monops.errors import DataError
+from monops_nn.newton import LayerNewton
 
 if TYPE_CHECKING:
     from monops_nn.mondeq import MonDEQ
@@ -38,14 +39,19 @@ def restore_settings(layer: MonDEQ, state: dict[str, Any]) -> None:
 def _write(algorithm: Algorithm | None) -> dict[str, Any] | None:
     if algorithm is None:
         return None
-    fields = {entry.name: getattr(algorithm, entry.name) for entry in dataclasses.fields(algorithm)}
-    return {"name": type(algorithm).__name__, **{k: _write(v) if isinstance(v, Algorithm) else v for k, v in fields.items()}}
+    assert dataclasses.is_dataclass(algorithm)
+    state: dict[str, Any] = {"name": type(algorithm).__name__}
+    for entry in dataclasses.fields(algorithm):
+        value = getattr(algorithm, entry.name)
+        state[entry.name] = _write(value) if isinstance(value, Algorithm) else value
+    return state
 
 
 def _read(state: dict[str, Any] | None) -> Algorithm | None:
     if state is None:
         return None
-    kinds = {kind.__name__: kind for kind in (*methods(), *(getattr(acceleration, name) for name in acceleration.__all__))}
+    accelerations = (getattr(acceleration, name) for name in acceleration.__all__)
+    kinds = {kind.__name__: kind for kind in (*methods(), *accelerations, LayerNewton)}
     kind = kinds.get(state["name"])
     if kind is None:
         raise DataError(f"the state_dict names the method {state['name']!r}, which this version of monops does not have")

@@ -102,6 +102,7 @@ def _rows_of(bend: Bend) -> Tensor:
 
 def _start(linear: EquilibriumOperator, terms: Any, start: Tensor | None) -> Tensor:
     if start is None:
+        assert linear.injection is not None
         return torch.zeros_like(linear.injection)
     if hasattr(terms, "relaxation"):  # reflected resolvents: u = z + step (I - W) z - step c has the resolvent z
         return start + terms.step_size * linear.forward(start)
@@ -113,6 +114,7 @@ class _Rows:
 
     def __init__(self, count: int, settings: Settings) -> None:
         self.tol, self.max_iter = settings.tol, settings.max_iter
+        self.each = settings.algorithm.steps_a_check == 1
         self.codes = np.full(count, RUNNING)
         self.residual = np.full(count, np.inf)
         self.iterations = np.zeros(count, dtype=np.int64)
@@ -127,7 +129,9 @@ class _Rows:
         return self.codes[self.index] == RUNNING
 
     def steps(self) -> int:
-        """Steps until the slowest row is expected to have converged."""
+        """Steps until the slowest row is expected to have converged; one where a step is a whole Newton system."""
+        if self.each:
+            return 1
         needed = math.log(max(self.tol / self.worst, 1e-300)) / math.log(self.rate) if self.worst > self.tol else 1.0
         return max(1, min(math.ceil(needed), LONGEST, self.max_iter - self.at))
 

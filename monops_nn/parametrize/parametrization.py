@@ -26,6 +26,7 @@ class Parametrization(nn.Module, ABC):
     """
 
     shape: tuple[Any, ...]
+    fixed_monotonicity: Tensor
 
     def __init__(
         self,
@@ -55,8 +56,7 @@ class Parametrization(nn.Module, ABC):
         """The number m, a tensor without axes; differentiable where it is learned."""
         if self.learn_monotonicity:
             return functional.softplus(self.free_monotonicity)
-        value: Tensor = self.fixed_monotonicity
-        return value
+        return self.fixed_monotonicity
 
     @property
     def rows_shape(self) -> tuple[int, ...] | None:
@@ -92,9 +92,10 @@ class Parametrization(nn.Module, ABC):
         """W on the present parameters."""
         return self.system(self.weights())
 
-    def enter(self, state: Tensor) -> Tensor:
+    def enter(self, state: Any) -> Tensor:
         """Rows (batch, size) of the solver from a state (batch, *shape)."""
-        return state.reshape(state.shape[0], -1)
+        rows: Tensor = state.reshape(state.shape[0], -1)
+        return rows
 
     def leave(self, rows: Tensor) -> Any:
         """The state (batch, *shape) from rows of the solver."""

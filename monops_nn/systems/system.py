@@ -28,7 +28,9 @@ class Spread(NamedTuple):
     def contraction(self, step: float) -> float:
         """Largest |1 - step t|/|1 + step t| for t in the rectangle: what a step of Peaceman-Rachford leaves of the error."""
         corners = ((x, y) for x in (self.least, self.symmetric) for y in (0.0, self.skew))
-        return max(math.sqrt(((1 - step * x) ** 2 + (step * y) ** 2) / ((1 + step * x) ** 2 + (step * y) ** 2)) for x, y in corners)
+        return max(
+            math.sqrt(((1 - step * x) ** 2 + (step * y) ** 2) / ((1 + step * x) ** 2 + (step * y) ** 2)) for x, y in corners
+        )
 
     @property
     def best_step(self) -> float:
@@ -157,4 +159,3 @@ def norm_bound(matrices: Tensor, squarings: int = 2) -> float:
         exponent *= 2.0
     rounding = 1.0 + 8.0 * matrices.shape[-1] * torch.finfo(matrices.dtype).eps
     return float(torch.linalg.matrix_norm(gram).amax() ** (1.0 / exponent) * scale) * rounding
-
