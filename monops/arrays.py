@@ -200,6 +200,12 @@ def maximum(x: Array, bound: float) -> Array:
     return clip(x, bound, None)
 
 
+def reflect(x: Array, u: Array) -> Array:
+    """2 x - u, in one pass where the library has one."""
+    lerp = None if isinstance(x, Blocks) else getattr(namespace(x), "lerp", None)  # torch
+    return 2.0 * x - u if lerp is None or x.dtype != u.dtype else lerp(u, x, 2.0)
+
+
 def select_rows(rows: Array, x: Array, y: Array) -> Array:
     """Rows of ``x`` where the Boolean batch array ``rows`` holds, else rows of ``y``; leaf by leaf (numbers: of ``y``)."""
 

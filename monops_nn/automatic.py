@@ -4,18 +4,27 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import NamedTuple
 
 from monops.algorithms import Algorithm
 from monops.algorithms.cocoercive import ForwardBackward
 from monops.algorithms.lipschitz import ForwardBackwardForward
 from monops.algorithms.resolvents import DouglasRachford, PeacemanRachford
-from monops.functions import Function
 from monops.functions.separable import Separable
 from monops_nn.operators import ActivationOperator
 from monops_nn.systems.system import System
 
+UNKNOWN = 0.5  # the rate assumed of other methods
 
-def choose(system: System, sigma: ActivationOperator, algorithm: Algorithm | None) -> Algorithm:
+
+class Choice(NamedTuple):
+    """A method, and a guess of what a step leaves of the residual (it only places the first look at the residual)."""
+
+    algorithm: Algorithm
+    rate: float
+
+
+def choose(system: System, sigma: ActivationOperator, algorithm: Algorithm | None) -> Choice:
     """The given method, with a step found for it where it has none; else Peaceman-Rachford, or a method without inverse.
 
     Any step of Peaceman-Rachford and Douglas-Rachford is proven for strongly monotone I - W; theirs is the minimiser of the
@@ -24,18 +33,17 @@ def choose(system: System, sigma: ActivationOperator, algorithm: Algorithm | Non
     number of products that their proven rates ask for.
     """
     if algorithm is None:
-        if system.has_resolvent:
-            return PeacemanRachford(step_size=_step(system, sigma.activation))
-        return _without_inverse(system)
-    if isinstance(algorithm, (PeacemanRachford, DouglasRachford)) and algorithm.step_size is None:
-        return replace(algorithm, step_size=_step(system, sigma.activation))
-    return algorithm
-
-
-def _step(system: System, activation: Function) -> float:
-    if not isinstance(activation, Separable) or activation.solves_for_prox:
-        return 1.0
-    return system.spread().best_step
+        algorithm = PeacemanRachford() if system.has_resolvent else _without_inverse(system)
+    if not isinstance(algorithm, (PeacemanRachford, DouglasRachford)):
+        return Choice(algorithm, UNKNOWN)
+    function, spread = sigma.activation, system.spread()
+    rooted = not isinstance(function, Separable) or function.solves_for_prox
+    step = algorithm.step_size
+    if step is None:
+        step = 1.0 if rooted else spread.best_step
+    bound = spread.contraction(step)
+    rate = bound**2 if isinstance(algorithm, PeacemanRachford) else 0.5 * (1.0 + bound)
+    return Choice(replace(algorithm, step_size=step), min(max(rate, 0.05), 0.9))
 
 
 def _without_inverse(system: System) -> Algorithm:

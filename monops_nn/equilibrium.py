@@ -42,8 +42,8 @@ class Ready(NamedTuple):
 class Pass:
     """How a layer is solved forward and backward; made anew for each call of the layer.
 
-    ``kept`` holds the System of the forward pass, with its factors, for the backward pass: it belongs to the graph of this call
-    and is freed with it.
+    ``kept`` holds the System of the forward pass, with its factors, and ``preactivation`` its W z + c, for the backward pass:
+    they belong to the graph of this call and are freed with it.
     """
 
     build: Callable[[tuple[Tensor, ...]], System]
@@ -55,6 +55,7 @@ class Pass:
     max_iter: int
     gradient: Gradient
     kept: list[Ready] = field(default_factory=list)
+    preactivation: list[Tensor] = field(default_factory=list)
 
     def ready(self, weights: tuple[Tensor, ...]) -> Ready:
         """The System on detached weights, and the methods chosen for it."""
@@ -64,13 +65,13 @@ class Pass:
             forward = automatic.choose(system, sigma, self.algorithm)
             given = self.backward_algorithm
             backward = forward if given is None else automatic.choose(system, sigma, given)
-            settings = (Settings(method, self.tol, self.max_iter) for method in (forward, backward))
+            settings = (Settings(method, self.tol, self.max_iter, rate) for method, rate in (forward, backward))
             self.kept.append(Ready(system, sigma, *settings))
         return self.kept[0]
 
     def again(self) -> Pass:
         """The same settings for other weights."""
-        return replace(self, kept=[])
+        return replace(self, kept=[], preactivation=[])
 
 
 def solve_forward(pass_: Pass, injection: Tensor, start: Tensor | None, weights: tuple[Tensor, ...]) -> Solved:
@@ -157,6 +158,7 @@ class Equilibrium(torch.autograd.Function):
     def forward(injection: Tensor, start: Tensor | None, pass_: Pass, *weights: Tensor) -> Tensor:
         solved = solve_forward(pass_, injection, start, weights)
         solver.report(solved, "forward", pass_.ready(weights).forward)
+        pass_.preactivation[:] = [] if solved.preactivation is None else [solved.preactivation]
         return solved.z
 
     @staticmethod
@@ -171,8 +173,12 @@ class Equilibrium(torch.autograd.Function):
         pass_: Pass = ctx.pass_
         injection, z, *rest = ctx.saved_tensors
         weights = tuple(rest)
-        system = pass_.build(weights) if torch.is_grad_enabled() else pass_.ready(weights).system
-        h = system.product(z) + injection
+        if torch.is_grad_enabled():  # a derivative of the derivative is wanted
+            system = pass_.build(weights)
+            h = system.product(z) + injection
+        else:
+            system = pass_.ready(weights).system
+            h = pass_.preactivation[0] if pass_.preactivation else system.product(z) + injection
         if pass_.gradient == "implicit":
             u = Linear.apply(g, z, h, pass_, True, *weights)  # type: ignore[no-untyped-call]
         else:

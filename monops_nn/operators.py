@@ -162,9 +162,9 @@ class ActivationOperator(Operator):
         kernel = kernel_of(self.activation)
         if kernel is not None and (kernel.every_step or step == 1.0):
             value = kernel.value(x)
-        else:
-            natural = x if self.shape is None else x.reshape(x.shape[0], *self.shape)
-            value = self.activation.prox(natural, step).reshape(x.shape)
+            return value if self.mask is None else value.mul_(self.mask)  # a kernel gives a tensor of its own
+        natural = x if self.shape is None else x.reshape(x.shape[0], *self.shape)
+        value = self.activation.prox(natural, step).reshape(x.shape)
         return value if self.mask is None else value * self.mask
 
     def derivative(self, h: Tensor, step: float) -> LinearMap:

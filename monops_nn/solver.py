@@ -17,34 +17,40 @@ from torch import Tensor
 
 from monops import arrays
 from monops.algorithms import Algorithm
+from monops.algorithms.shared import reflected
 from monops.errors import NotConvergedWarning
 from monops.problem import Inclusion, Term
 from monops.result import Status
 from monops_nn.operators import ActivationDerivative, ActivationOperator, CoupledDerivative, EquilibriumOperator
 
+Floats = np.ndarray[Any, np.dtype[np.float64]]
 Bend = ActivationOperator | ActivationDerivative | CoupledDerivative
 CODES = (Status.CONVERGED, Status.ITERATION_LIMIT, Status.STALLED, Status.NON_FINITE)
 CONVERGED, LIMIT, STALLED, NON_FINITE = range(4)
 RUNNING = -1
 LONGEST = 32  # steps between two checks, at most
 PATIENCE = 64  # steps after which a residual that has not fallen by a hundredth in half of all steps stands still
-FIRST_RATE = 0.5  # contraction assumed before anything is known
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How a pass is solved: method, tolerance of the relative residual of each row, iteration limit."""
+    """How a pass is solved: method, tolerance of the relative residual of each row, iteration limit, and a guess of the rate."""
 
     algorithm: Algorithm
     tol: float
     max_iter: int
+    rate: float = 0.5
 
 
 @dataclass(frozen=True, eq=False)
 class Solved:
-    """Rows of answers with the residual, the status and the number of steps of each; NaN in rows that became non-finite."""
+    """Rows of answers with the residual, the status and the number of steps of each; NaN in rows that became non-finite.
+
+    ``preactivation`` is W z + c at the answer, where all rows ended together; else None.
+    """
 
     z: Tensor
+    preactivation: Tensor | None
     residual: np.ndarray[Any, Any]
     codes: np.ndarray[Any, Any]
     iterations: np.ndarray[Any, Any]
@@ -69,33 +75,49 @@ def run(linear: EquilibriumOperator, bend: Bend, settings: Settings, start: Tens
     derivative). Rows that have ended keep what they ended with, and are put aside once half of all have.
     """
     algorithm = settings.algorithm
-    terms = algorithm.match(Inclusion((Term(linear), Term(bend)), batch_ndim=1))
+    all_terms = terms = algorithm.match(Inclusion((Term(linear), Term(bend)), batch_ndim=1))
     state = algorithm.init(terms, _start(linear, terms, start))
-    count = (linear.injection if linear.injection is not None else _rows_of(bend)).shape[0]
-    run_of = _Rows(count, settings)
-    all_terms = terms
-    while run_of.running.any():
-        steps = run_of.steps()
+    rows = _Rows((linear.injection if linear.injection is not None else _gradient_of(bend)).shape[0], settings)
+    while rows.running.any():
+        steps = rows.steps()
         for _ in range(steps):
             state = algorithm.step(terms, state)
-        z = algorithm.solution(terms, state).x
-        image = bend.resolvent(linear.preactivation(z), 1.0)
-        norms = torch.linalg.vector_norm(torch.stack((z - image, z)), dim=-1).cpu().numpy().astype(np.float64)
-        ended = run_of.update(steps, norms[0], norms[1])
+        if isinstance(state, reflected.State) and rows.early(steps):
+            z, known = _image(terms, state)
+            if rows.is_far(steps, *_norms(state.x - z, z)):
+                continue
+        else:
+            z = algorithm.solution(terms, state).x
+        h = linear.preactivation(z)
+        ended = rows.update(steps, *_norms(z - bend.resolvent(h, 1.0), z))
         if ended is None:
             continue
-        run_of.keep(z, ended)
-        rest = run_of.compaction()
+        rows.keep(z, ended)
+        rest = rows.compaction()
         if rest is not None and all(leaf.ndim and leaf.shape[0] == len(rest) for leaf in arrays.leaves(state)):
             index = torch.as_tensor(np.flatnonzero(rest), device=z.device)
             linear, bend = linear.rows(index), bend.rows(index)
             terms = algorithm.match(Inclusion((Term(linear), Term(bend)), batch_ndim=1))
             state = arrays.tree_map(lambda leaf: leaf[index], state)  # noqa: B023 - used at once
-            run_of.compact(rest)
-    return Solved(run_of.answer(), run_of.residual, run_of.codes, run_of.iterations, all_terms)
+            rows.compact(rest)
+    answer = rows.answer()
+    return Solved(answer, h if answer is z else None, rows.residual, rows.codes, rows.iterations, all_terms)
 
 
-def _rows_of(bend: Bend) -> Tensor:
+def _image(terms: reflected.Terms, state: reflected.State) -> tuple[Tensor, Tensor]:
+    """T(W x + c) and W x + c at the resolvent x = J(u) of the linear part, without a product: W x + c = x - (u - x)/step."""
+    h = torch.add(state.x, state.previous - state.x, alpha=-1.0 / terms.step_size)
+    return terms.A.resolvent(h, 1.0), h
+
+
+def _norms(miss: Tensor, z: Tensor) -> tuple[Floats, Floats]:
+    """Norms of the rows of both, on the host."""
+    both = torch.stack((torch.linalg.vector_norm(miss, dim=-1), torch.linalg.vector_norm(z, dim=-1)))
+    first, second = both.cpu().numpy().astype(np.float64)
+    return first, second
+
+
+def _gradient_of(bend: Bend) -> Tensor:
     assert not isinstance(bend, ActivationOperator)
     return bend.gradient
 
@@ -109,6 +131,13 @@ def _start(linear: EquilibriumOperator, terms: Any, start: Tensor | None) -> Ten
     return start
 
 
+def _relative(miss: Floats, size: Floats) -> Floats:
+    """|z - T(z)|/|z|, 0 where both are 0, NaN where the first is not finite."""
+    relative = np.divide(miss, size, out=np.where(miss == 0, 0.0, np.inf), where=size > 0)
+    relative[~np.isfinite(miss)] = np.nan
+    return relative
+
+
 class _Rows:
     """Which rows still run, what the others ended with, and when to look again."""
 
@@ -120,7 +149,7 @@ class _Rows:
         self.iterations = np.zeros(count, dtype=np.int64)
         self.index = np.arange(count)  # rows that are computed
         self.at = 0
-        self.worst, self.rate = 1.0, FIRST_RATE
+        self.worst, self.rate = 1.0, settings.rate
         self.best, self.marks = np.full(count, np.inf), [(0, np.full(count, np.inf))]
         self.out: Tensor | None = None
 
@@ -135,12 +164,30 @@ class _Rows:
         needed = math.log(max(self.tol / self.worst, 1e-300)) / math.log(self.rate) if self.worst > self.tol else 1.0
         return max(1, min(math.ceil(needed), LONGEST, self.max_iter - self.at))
 
-    def update(self, steps: int, miss: np.ndarray[Any, Any], size: np.ndarray[Any, Any]) -> np.ndarray[Any, Any] | None:
+    def early(self, steps: int) -> bool:
+        """Whether so few steps have been taken that a rough residual may stand for the exact one."""
+        return self.at + steps < min(PATIENCE, self.max_iter)
+
+    def is_far(self, steps: int, miss: Floats, size: Floats) -> bool:
+        """Whether more than half of the rows have not converged by a rough residual; then that is all to take note of."""
+        relative = _relative(miss, size)[self.running]
+        passed = ~(relative > self.tol)
+        if 2 * int(passed.sum()) >= len(passed):
+            return False
+        self.at += steps
+        self._learn(steps, relative[~passed])
+        return True
+
+    def _learn(self, steps: int, relative: Floats) -> None:
+        worst = float(min(np.max(relative), 1e300))
+        self.rate = min(max((worst / self.worst) ** (1.0 / steps), 0.05), 0.99)
+        self.worst = worst
+
+    def update(self, steps: int, miss: Floats, size: Floats) -> np.ndarray[Any, Any] | None:
         """Take note of one check; the rows (of those computed) that have just ended, or None."""
         self.at += steps
         running = self.running
-        relative = np.divide(miss, size, out=np.where(miss == 0, 0.0, np.inf), where=size > 0)
-        relative[np.isnan(miss) | np.isinf(miss)] = np.nan
+        relative = _relative(miss, size)
         rows = self.index[running]
         self.residual[rows] = relative[running]
         self.iterations[rows] = self.at
@@ -153,10 +200,7 @@ class _Rows:
         self.codes[rows] = verdict[running]
         still = running & (verdict == RUNNING)
         if still.any():
-            worst = float(min(np.max(relative[still]), 1e300))
-            observed = (worst / self.worst) ** (1.0 / steps)
-            self.rate = min(max(observed, 0.05), 0.99)
-            self.worst = worst
+            self._learn(steps, relative[still])
         ended = running & (verdict != RUNNING)
         return ended if ended.any() else None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
+from monops import arrays
 from monops.algorithms.algorithm import Solution
 from monops.algorithms.roles import split_certificate
 from monops.arrays import Array
@@ -42,8 +43,10 @@ def step(terms: Terms, state: State) -> State:
     """One step of the relaxed scheme."""
     u = state.u
     x = terms.B.resolvent(u, terms.step_size)
-    y = terms.A.resolvent(2.0 * x - u, terms.step_size)
-    return State(u + terms.relaxation * (y - x), x, y, u)
+    mirrored = arrays.reflect(x, u)
+    y = terms.A.resolvent(mirrored, terms.step_size)
+    moved = arrays.reflect(y, mirrored) if terms.relaxation == 2.0 else u + terms.relaxation * (y - x)
+    return State(moved, x, y, u)
 
 
 def solution(terms: Terms, state: State) -> Solution:
