@@ -12,7 +12,7 @@ from torch import Tensor
 from monops.constants import Constants
 from monops.errors import ShapeError
 from monops_nn.systems.convolution_constants import norm_on_grid, rough_spread, torus_constants
-from monops_nn.systems.fourier import image, multiply, outer, spectrum, symbol, symbol_transposed
+from monops_nn.systems.fourier import convolve, correlate, inverse, symbol, symbol_transposed
 from monops_nn.systems.system import Spread, System
 
 
@@ -102,9 +102,8 @@ class CircularSystem(System):
         return self._apply(self._symbols().mH, u)
 
     def cotangents(self, u: Tensor, z: Tensor) -> tuple[Tensor, ...]:
-        symbols = outer(spectrum(self._states(u)), spectrum(self._states(z)), self.torus)
-        rows, columns = self.weights[0].shape[2:]
-        return (symbol_transposed(symbols, self.torus, (rows, columns)),)
+        kernel = self.weights[0].shape[2:]
+        return (symbol_transposed(correlate(self._states(u), self._states(z)), self.torus, (kernel[0], kernel[1])),)
 
     def resolvent(self, x: Tensor, step: float) -> Tensor:
         return self._apply(self._inverse(step), x)
@@ -116,7 +115,7 @@ class CircularSystem(System):
         return rows.reshape(-1, self.channels, *self.torus)
 
     def _apply(self, symbols: Tensor, rows: Tensor) -> Tensor:
-        return image(multiply(symbols, spectrum(self._states(rows))), self.torus).reshape(rows.shape)
+        return convolve(symbols, self._states(rows)).reshape(rows.shape)
 
     def _symbols(self) -> Tensor:
         """The symbols of W; kept, but anew for each derivative."""
@@ -131,7 +130,7 @@ class CircularSystem(System):
         found = self._inverses.get(step)
         if found is None:
             identity = torch.eye(self.channels, dtype=self.weights[0].dtype, device=self.weights[0].device)
-            found = torch.linalg.inv((1.0 + step) * identity - step * self._kept_symbols.detach())
+            found = inverse((1.0 + step) * identity - step * self._kept_symbols.detach())
             self._inverses[step] = found
         return found
 
