@@ -81,7 +81,7 @@ def rough_spread(kernel: Tensor, torus: tuple[int, int], monotonicity: float) ->
     norms = torch.ones(2)
     for _ in range(POWER_STEPS):
         vectors = parts @ (vectors / _column_norms(vectors).clamp(min=torch.finfo(M.dtype).tiny))
-        norms = _column_norms(vectors).amax(dim=(1, 2))
+        norms = _column_norms(vectors).amax(dim=(1, 2, 3))
     symmetric, skew = norms.tolist()
     return Spread(min(monotonicity, symmetric), symmetric, skew)
 
