@@ -18,10 +18,11 @@ UNKNOWN = 0.5  # the rate assumed of other methods
 
 
 class Choice(NamedTuple):
-    """A method, and a guess of what a step leaves of the residual (it only places the first look at the residual)."""
+    """A method, a guess of what a step leaves of the residual (for the first look at it), and whether its step was found."""
 
     algorithm: Algorithm
     rate: float
+    found: bool
 
 
 def choose(system: System, sigma: ActivationOperator, algorithm: Algorithm | None) -> Choice:
@@ -35,7 +36,7 @@ def choose(system: System, sigma: ActivationOperator, algorithm: Algorithm | Non
     if algorithm is None:
         algorithm = PeacemanRachford() if system.has_resolvent else _without_inverse(system)
     if not isinstance(algorithm, (PeacemanRachford, DouglasRachford)):
-        return Choice(algorithm, UNKNOWN)
+        return Choice(algorithm, UNKNOWN, False)
     function, spread = sigma.activation, system.spread()
     rooted = not isinstance(function, Separable) or function.solves_for_prox
     step = algorithm.step_size
@@ -43,7 +44,7 @@ def choose(system: System, sigma: ActivationOperator, algorithm: Algorithm | Non
         step = 1.0 if rooted else spread.best_step
     bound = spread.contraction(step)
     rate = bound**2 if isinstance(algorithm, PeacemanRachford) else 0.5 * (1.0 + bound)
-    return Choice(replace(algorithm, step_size=step), min(max(rate, 0.05), 0.9))
+    return Choice(replace(algorithm, step_size=step), min(max(rate, 0.05), 0.9), algorithm.step_size is None)
 
 
 def _without_inverse(system: System) -> Algorithm:

@@ -8,8 +8,10 @@ and so on: `_Linear` differentiates itself.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple
 
@@ -65,7 +67,7 @@ class Pass:
             forward = automatic.choose(system, sigma, self.algorithm)
             given = self.backward_algorithm
             backward = forward if given is None else automatic.choose(system, sigma, given)
-            settings = (Settings(method, self.tol, self.max_iter, rate) for method, rate in (forward, backward))
+            settings = (Settings(c.algorithm, self.tol, self.max_iter, c.rate, c.found) for c in (forward, backward))
             self.kept.append(Ready(system, sigma, *settings))
         return self.kept[0]
 
@@ -124,12 +126,19 @@ def _each(
     return torch.stack(results), 0
 
 
-def single_precision(method: Callable[..., Any]) -> Callable[..., Any]:
-    """A backward pass outside of autocast, whose half precision transforms and inverses do not have."""
+def full_precision(device: torch.device) -> AbstractContextManager[Any]:
+    """Outside of autocast: transforms and inverses have no half precision."""
+    if torch.is_autocast_enabled(device.type):
+        return torch.autocast(device.type, enabled=False)
+    return contextlib.nullcontext()
+
+
+def outside_autocast(method: Callable[..., Any]) -> Callable[..., Any]:
+    """A backward pass outside of autocast."""
 
     @functools.wraps(method)
     def outside(ctx: Any, gradient: Tensor) -> Any:
-        with torch.autocast(gradient.device.type, enabled=False):
+        with full_precision(gradient.device):
             return method(ctx, gradient)
 
     return outside
@@ -168,7 +177,7 @@ class Equilibrium(torch.autograd.Function):
         ctx.save_for_forward(injection, output, *weights)
 
     @staticmethod
-    @single_precision
+    @outside_autocast
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
         pass_: Pass = ctx.pass_
         injection, z, *rest = ctx.saved_tensors
@@ -229,7 +238,7 @@ class Linear(torch.autograd.Function):
         ctx.save_for_forward(g, z, h, output, *weights)
 
     @staticmethod
-    @single_precision
+    @outside_autocast
     def backward(ctx: Any, v: Tensor) -> tuple[Tensor | None, ...]:
         """With u = J p, p = W' u + g: dg = (I - J W')^-T ... = J w, w = v + W J w; dh of <w, J(h) p>; dW of <J w, W' u>."""
         pass_: Pass = ctx.pass_

@@ -10,15 +10,13 @@ from torch import Tensor
 
 from monops.algorithms.resolvents import DouglasRachford, PeacemanRachford
 from monops.algorithms.shared import reflected
-from monops.errors import CapabilityError, DataError
+from monops.errors import CapabilityError, DataError, StepSizeError
 from monops.functions import Function
 from monops.linear import Diagonal
-from monops.theory import Guarantee
 from monops_nn.kernels import kernel_of
 from monops_nn.operators import ActivationDerivative, ActivationOperator, EquilibriumOperator
+from monops_nn.solver import Bend, reflected_terms
 from monops_nn.systems.system import System
-
-UNUSED: Any = None  # terms carry a guarantee and constants for reports; here nothing is reported
 
 
 class Plan(NamedTuple):
@@ -27,30 +25,27 @@ class Plan(NamedTuple):
     build: Callable[[tuple[Tensor, ...]], System]
     activation: Any
     shape: tuple[int, ...] | None
-    step_size: float
-    relaxation: float
+    algorithm: Any  # PeacemanRachford or DouglasRachford with a step size
     steps: int
 
 
-def scheme_of(algorithm: object, activation: Function) -> tuple[float, float]:
-    """Step size and relaxation of a method that may run for a fixed number of steps; DataError, CapabilityError for others."""
-    if isinstance(algorithm, (PeacemanRachford, DouglasRachford)) and algorithm.step_size is not None:
-        kernel = kernel_of(activation)
-        if kernel is None or not (kernel.every_step or algorithm.step_size == 1.0):
-            known = "relu, or tanh, sigmoid or softplus with step size 1: other proxes"
-            raise CapabilityError(f"fixed_steps needs the activation {known} need a root finder, which reads from the device")
-        relaxation = 2.0 if isinstance(algorithm, PeacemanRachford) else algorithm.relaxation
-        return float(algorithm.step_size), float(relaxation)
-    raise DataError(
-        f"fixed_steps needs a method that reads nothing from the device: PeacemanRachford(step_size) or "
-        f"DouglasRachford(step_size), got {algorithm!r}; the step that a solve finds is layer.solve(x).step_size"
-    )
+def check_algorithm(algorithm: object, activation: Function) -> None:
+    """DataError, CapabilityError unless the method may run for a fixed number of steps."""
+    if not isinstance(algorithm, (PeacemanRachford, DouglasRachford)) or algorithm.step_size is None:
+        raise DataError(
+            f"fixed_steps needs a method that reads nothing from the device: PeacemanRachford(step_size) or "
+            f"DouglasRachford(step_size), got {algorithm!r}; the step that a solve finds is layer.solve(x).step_size"
+        )
+    if not algorithm.step_size > 0:
+        raise StepSizeError(f"step_size={algorithm.step_size!r} must be positive")
+    kernel = kernel_of(activation)
+    if kernel is None or not (kernel.every_step or algorithm.step_size == 1.0):
+        known = "relu, or tanh, sigmoid or softplus with step size 1: other proxes"
+        raise CapabilityError(f"fixed_steps needs the activation {known} need a root finder, which reads from the device")
 
 
-def _iterate(plan: Plan, linear: EquilibriumOperator, bend: Any, start: Tensor) -> Tensor:
-    guarantee: Guarantee = UNUSED
-    terms = reflected.Terms(bend, linear, plan.step_size, plan.relaxation, guarantee, UNUSED, ())
-    state = reflected.init(start)
+def _iterate(plan: Plan, linear: EquilibriumOperator, bend: Bend, start: Tensor) -> Tensor:
+    terms, state = reflected_terms(linear, bend, plan.algorithm), reflected.init(start)
     for _ in range(plan.steps):
         state = reflected.step(terms, state)
     return state.y

@@ -12,8 +12,8 @@ from monops.algorithms import Algorithm
 from monops.errors import BackendError, CapabilityError, DataError, ShapeError
 from monops.functions import Function
 from monops_nn.activations import activation_of, name_of
-from monops_nn.equilibrium import Equilibrium, Gradient, Pass, solve_forward
-from monops_nn.fixed import FixedSteps, Plan, scheme_of
+from monops_nn.equilibrium import Equilibrium, Gradient, Pass, full_precision, solve_forward
+from monops_nn.fixed import FixedSteps, Plan, check_algorithm
 from monops_nn.parametrize.parametrization import Parametrization
 from monops_nn.settings import restore_settings, settings_of
 from monops_nn.solution import Solution
@@ -119,12 +119,12 @@ class MonDEQ(nn.Module):
         self.tol, self.max_iter, self.gradient, self.fixed_steps = float(tol), max_iter, gradient, fixed_steps
         if fixed_steps is not None:
             _check_count("fixed_steps", fixed_steps)
-            scheme_of(algorithm, self.activation)
+            check_algorithm(algorithm, self.activation)
 
     def forward(self, x: Tensor, z0: Any = None) -> Any:
         """The equilibrium z, shape (..., *linear.shape), for inputs x; ``z0`` is an optional start of z's shape."""
         lead, rows = self._inject(x)
-        with torch.autocast(rows.device.type, enabled=False):
+        with full_precision(rows.device):
             start, weights = self._start(z0, lead, rows), self.linear.weights()
             if self.fixed_steps is None:
                 z = Equilibrium.apply(rows, start, self._pass(), *weights)  # type: ignore[no-untyped-call]
@@ -139,7 +139,7 @@ class MonDEQ(nn.Module):
         Without gradient and without warning.
         """
         lead, rows = self._inject(x)
-        with torch.autocast(rows.device.type, enabled=False):
+        with full_precision(rows.device):
             pass_, weights = self._pass(), self.linear.weights()
             solved = solve_forward(pass_, rows, self._start(z0, lead, rows), weights)
             return Solution.of(self._leave(solved.z, lead), lead, solved, rows, pass_.ready(weights))
@@ -178,8 +178,8 @@ class MonDEQ(nn.Module):
 
     def _plan(self) -> Plan:
         assert self.fixed_steps is not None
-        scheme = scheme_of(self.algorithm, self.activation)
-        return Plan(self.linear.system, self.activation.batched(1), self.linear.rows_shape, *scheme, self.fixed_steps)
+        check_algorithm(self.algorithm, self.activation)
+        return Plan(self.linear.system, self.activation.batched(1), self.linear.rows_shape, self.algorithm, self.fixed_steps)
 
     def _inject(self, x: Tensor) -> tuple[tuple[int, ...], Tensor]:
         """Leading axes, and rows of the solver with c = U x + b."""
@@ -198,7 +198,7 @@ class MonDEQ(nn.Module):
             flat: Any = state.reshape(-1, *state.shape[axes:])
         else:
             flat = tuple(part.reshape(-1, *part.shape[axes:]) for part in state)
-        with torch.autocast(x.device.type, enabled=False):
+        with full_precision(x.device):
             return lead, self.linear.enter(_cast(flat, self.linear.solving_dtype))
 
     def _apply_injection(self, x: Tensor) -> Any:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import warnings
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ from torch import Tensor
 
 from monops import arrays
 from monops.algorithms import Algorithm
+from monops.algorithms.resolvents import DouglasRachford, PeacemanRachford
 from monops.algorithms.shared import reflected
 from monops.errors import NotConvergedWarning
 from monops.problem import Inclusion, Term
@@ -34,12 +35,23 @@ PATIENCE = 64  # steps after which a residual that has not fallen by a hundredth
 
 @dataclass(frozen=True)
 class Settings:
-    """How a pass is solved: method, tolerance of the relative residual of each row, iteration limit, and a guess of the rate."""
+    """How a pass is solved: method, tolerance of the relative residual of each row, iteration limit, and a guess of the rate.
+
+    With ``found`` the step of Peaceman-Rachford or Douglas-Rachford was found for W, which is strongly monotone by
+    construction: any step is then proven, and no constant need be computed to say so.
+    """
 
     algorithm: Algorithm
     tol: float
     max_iter: int
     rate: float = 0.5
+    found: bool = False
+
+    def match(self, linear: EquilibriumOperator, bend: Bend) -> Any:
+        """The terms of the method."""
+        if self.found and isinstance(self.algorithm, (PeacemanRachford, DouglasRachford)):
+            return reflected_terms(linear, bend, self.algorithm)
+        return self.algorithm.match(Inclusion((Term(linear), Term(bend)), batch_ndim=1))
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,6 +79,14 @@ class Solved:
         return CODES[int(self.codes.max(initial=0))]
 
 
+def reflected_terms(linear: EquilibriumOperator, bend: Bend, algorithm: PeacemanRachford | DouglasRachford) -> reflected.Terms:
+    """The roles of a method whose step is known, without guarantee and constants, which are for reports."""
+    step, unused = algorithm.step_size, cast(Any, None)
+    assert step is not None
+    relaxation = 2.0 if isinstance(algorithm, PeacemanRachford) else algorithm.relaxation
+    return reflected.Terms(bend, linear, step, relaxation, unused, unused, ())
+
+
 @torch.no_grad()
 def run(linear: EquilibriumOperator, bend: Bend, settings: Settings, start: Tensor | None) -> Solved:
     """Solve 0 in linear(z) + bend(z) for every row, from ``start`` (default 0).
@@ -75,7 +95,7 @@ def run(linear: EquilibriumOperator, bend: Bend, settings: Settings, start: Tens
     derivative). Rows that have ended keep what they ended with, and are put aside once half of all have.
     """
     algorithm = settings.algorithm
-    all_terms = terms = algorithm.match(Inclusion((Term(linear), Term(bend)), batch_ndim=1))
+    all_terms = terms = settings.match(linear, bend)
     state = algorithm.init(terms, _start(linear, terms, start))
     rows = _Rows((linear.injection if linear.injection is not None else _gradient_of(bend)).shape[0], settings)
     while rows.running.any():
@@ -83,7 +103,7 @@ def run(linear: EquilibriumOperator, bend: Bend, settings: Settings, start: Tens
         for _ in range(steps):
             state = algorithm.step(terms, state)
         if isinstance(state, reflected.State) and rows.early(steps):
-            z, known = _image(terms, state)
+            z = _image(terms, state)
             if rows.is_far(steps, *_norms(state.x - z, z)):
                 continue
         else:
@@ -97,17 +117,18 @@ def run(linear: EquilibriumOperator, bend: Bend, settings: Settings, start: Tens
         if rest is not None and all(leaf.ndim and leaf.shape[0] == len(rest) for leaf in arrays.leaves(state)):
             index = torch.as_tensor(np.flatnonzero(rest), device=z.device)
             linear, bend = linear.rows(index), bend.rows(index)
-            terms = algorithm.match(Inclusion((Term(linear), Term(bend)), batch_ndim=1))
+            terms = settings.match(linear, bend)
             state = arrays.tree_map(lambda leaf: leaf[index], state)  # noqa: B023 - used at once
             rows.compact(rest)
     answer = rows.answer()
     return Solved(answer, h if answer is z else None, rows.residual, rows.codes, rows.iterations, all_terms)
 
 
-def _image(terms: reflected.Terms, state: reflected.State) -> tuple[Tensor, Tensor]:
-    """T(W x + c) and W x + c at the resolvent x = J(u) of the linear part, without a product: W x + c = x - (u - x)/step."""
-    h = torch.add(state.x, state.previous - state.x, alpha=-1.0 / terms.step_size)
-    return terms.A.resolvent(h, 1.0), h
+def _image(terms: reflected.Terms, state: reflected.State) -> Tensor:
+    """T(W x + c) at the resolvent x = J(u) of the linear part, without a product: W x + c = x - (u - x)/step."""
+    h = torch.lerp(state.x, state.previous, -1.0 / terms.step_size)
+    image: Tensor = terms.A.resolvent(h, 1.0)
+    return image
 
 
 def _norms(miss: Tensor, z: Tensor) -> tuple[Floats, Floats]:

@@ -113,10 +113,8 @@ class DenseSystem(System):
 
     def spread(self) -> Spread:
         M = self.matrix
-        symmetric = norm_bound(0.5 * (M + M.mT), 1)
-        skew = norm_bound(0.5 * (M - M.mT), 1)
-        least = min(self.monotonicity, symmetric)
-        return Spread(least, symmetric, skew)
+        symmetric, skew = norm_bound(0.5 * (M + M.mT), 1), norm_bound(0.5 * (M - M.mT), 1)
+        return Spread(min(self.monotonicity, symmetric), symmetric, skew)
 
     def exact_constants(self) -> Constants:
         M = self.matrix
