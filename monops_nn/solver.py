@@ -96,8 +96,9 @@ def run(linear: EquilibriumOperator, bend: Bend, settings: Settings, start: Tens
     """
     algorithm = settings.algorithm
     all_terms = terms = settings.match(linear, bend)
-    state = algorithm.init(terms, _start(linear, terms, start))
-    rows = _Rows((linear.injection if linear.injection is not None else _gradient_of(bend)).shape[0], settings)
+    given = linear.injection if linear.injection is not None else _gradient_of(bend)
+    rows, z = _Rows(given.shape[0], settings), torch.zeros_like(given)
+    state, h = algorithm.init(terms, _start(linear, terms, start)), z
     while rows.running.any():
         steps = rows.steps()
         for _ in range(steps):
@@ -120,7 +121,7 @@ def run(linear: EquilibriumOperator, bend: Bend, settings: Settings, start: Tens
             terms = settings.match(linear, bend)
             state = arrays.tree_map(lambda leaf: leaf[index], state)  # noqa: B023 - used at once
             rows.compact(rest)
-    answer = rows.answer()
+    answer = z if rows.out is None else rows.answer(rows.out)  # there may be no rows
     return Solved(answer, h if answer is z else None, rows.residual, rows.codes, rows.iterations, all_terms)
 
 
@@ -172,7 +173,7 @@ class _Rows:
         self.at = 0
         self.worst, self.rate = 1.0, settings.rate
         self.best, self.marks = np.full(count, np.inf), [(0, np.full(count, np.inf))]
-        self.out: Tensor | None = None
+        self.out: Tensor | None = None  # answers of the rows that have ended
 
     @property
     def running(self) -> np.ndarray[Any, Any]:
@@ -253,14 +254,13 @@ class _Rows:
         """Compute these rows only from now on."""
         self.index = self.index[rest]
 
-    def answer(self) -> Tensor:
+    def answer(self, out: Tensor) -> Tensor:
         """All rows, in their order; NaN where a row is not finite."""
-        assert self.out is not None
         broken = np.flatnonzero(self.codes == NON_FINITE)
         if broken.size:
-            self.out = self.out.clone()
-            self.out[torch.as_tensor(broken, device=self.out.device)] = torch.nan
-        return self.out
+            out = out.clone()
+            out[torch.as_tensor(broken, device=out.device)] = torch.nan
+        return out
 
 
 def report(solved: Solved, which: str, settings: Settings) -> None:

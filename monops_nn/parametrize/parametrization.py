@@ -94,7 +94,7 @@ class Parametrization(nn.Module, ABC):
 
     def enter(self, state: Any) -> Tensor:
         """Rows (batch, size) of the solver from a state (batch, *shape)."""
-        rows: Tensor = state.reshape(state.shape[0], -1)
+        rows: Tensor = state.flatten(1)
         return rows
 
     def leave(self, rows: Tensor) -> Any:
