@@ -169,8 +169,7 @@ def inverse(symbols: Tensor) -> Tensor:
 def _inverse(M: Tensor) -> Tensor:
     """By halves on a CPU, which takes half the time of LAPACK, unless the skew part is so large that pivoting is needed.
 
-    Golub and Van Loan (1979) bound the growth without pivoting by the skew part. No digit is lost up to ``MOST_SKEW`` (measured),
-    and steps are seldom so long.
+    Golub and Van Loan (1979) bound the growth without pivoting by the skew part; up to ``MOST_SKEW`` no digit is lost.
     """
     if M.device.type == "cpu" and not torch.compiler.is_compiling():
         skew = torch.linalg.vector_norm(torch.view_as_real(0.5 * (M - M.mH)).flatten(1), dim=1).amax()
