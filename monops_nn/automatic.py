@@ -15,6 +15,7 @@ from monops_nn.operators import ActivationOperator
 from monops_nn.systems.system import System
 
 UNKNOWN = 0.5  # the rate assumed of other methods
+FEW = 10.0  # resolvents of all rows, as whose work an inverse is made without asking what else there is
 
 
 class Choice(NamedTuple):
@@ -25,16 +26,17 @@ class Choice(NamedTuple):
     found: bool
 
 
-def choose(system: System, sigma: ActivationOperator, algorithm: Algorithm | None) -> Choice:
-    """The given method, with a step found for it where it has none; else Peaceman-Rachford, or a method without inverse.
+def choose(
+    system: System, sigma: ActivationOperator, algorithm: Algorithm | None, rows: int = 128, tol: float = 1e-4
+) -> Choice:
+    """The given method, with a step found for it where it has none; else the one that costs least for so many rows.
 
     Any step of Peaceman-Rachford and Douglas-Rachford is proven for strongly monotone I - W; theirs is the minimiser of the
     contraction over the rectangle that holds the numerical range. Where the prox of the activation with a step other than 1
-    needs a root finder, the step is 1. Without a cheap resolvent: forward-backward or forward-backward-forward, by the
-    number of products that their proven rates ask for.
+    needs a root finder, the step is 1.
     """
     if algorithm is None:
-        algorithm = PeacemanRachford() if system.has_resolvent else _without_inverse(system)
+        algorithm = _cheapest(system, rows, tol)
     if not isinstance(algorithm, (PeacemanRachford, DouglasRachford)):
         return Choice(algorithm, UNKNOWN, False)
     function, spread = sigma.activation, system.spread()
@@ -47,10 +49,21 @@ def choose(system: System, sigma: ActivationOperator, algorithm: Algorithm | Non
     return Choice(replace(algorithm, step_size=step), min(max(rate, 0.05), 0.9), algorithm.step_size is None)
 
 
-def _without_inverse(system: System) -> Algorithm:
+def _cheapest(system: System, rows: int, tol: float) -> Algorithm:
+    """The least work of both passes: steps by the rates proven, products or resolvents a step, and the inverse made once."""
+    product, resolvent, making = system.effort
+    decades = 2.0 * rows * -math.log(min(tol, 0.5))
+    if system.has_resolvent and making <= FEW * rows * resolvent:  # no other method needs so few steps
+        return PeacemanRachford()
     mu, L = system.monotonicity, system.lipschitz_bound()
-    kappa = max(L / mu, 1.0)
-    step = 1.0 / (L + math.sqrt(mu * L))
+    kappa, step = max(L / mu, 1.0), 1.0 / (L + math.sqrt(mu * L))
     tseng = -0.5 * math.log1p(-min(1.0 - (step * L) ** 2, 2.0 * step * mu) / 2.0)  # of the logarithm, a step
     plain = -0.5 * math.log1p(-1.0 / kappa**2) if kappa > 1.0 else math.inf
-    return ForwardBackward() if plain >= 0.5 * tseng else ForwardBackwardForward()
+    costs: dict[Algorithm, float] = {
+        ForwardBackward(): decades * product / plain,
+        ForwardBackwardForward(): decades * 2.0 * product / tseng,
+    }
+    if system.has_resolvent:
+        spread = system.spread()
+        costs[PeacemanRachford()] = making + decades * resolvent / -math.log(spread.contraction(spread.best_step) + 1e-9)
+    return min(costs, key=lambda method: costs[method])

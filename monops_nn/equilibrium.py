@@ -59,14 +59,14 @@ class Pass:
     kept: list[Ready] = field(default_factory=list)
     preactivation: list[Tensor] = field(default_factory=list)
 
-    def ready(self, weights: tuple[Tensor, ...]) -> Ready:
-        """The System on detached weights, and the methods chosen for it."""
+    def ready(self, weights: tuple[Tensor, ...], rows: int = 128) -> Ready:
+        """The System on detached weights, and the methods chosen for it and for so many rows."""
         if not self.kept:
             system = self.build(tuple(weight.detach() for weight in weights))
             sigma = ActivationOperator(self.activation, system.mask, self.shape)
-            forward = automatic.choose(system, sigma, self.algorithm)
+            forward = automatic.choose(system, sigma, self.algorithm, rows, self.tol)
             given = self.backward_algorithm
-            backward = forward if given is None else automatic.choose(system, sigma, given)
+            backward = forward if given is None else automatic.choose(system, sigma, given, rows, self.tol)
             settings = (Settings(c.algorithm, self.tol, self.max_iter, c.rate, c.found) for c in (forward, backward))
             self.kept.append(Ready(system, sigma, *settings))
         return self.kept[0]
@@ -78,7 +78,7 @@ class Pass:
 
 def solve_forward(pass_: Pass, injection: Tensor, start: Tensor | None, weights: tuple[Tensor, ...]) -> Solved:
     """The equilibrium of every row; no warning."""
-    system, sigma, settings, _ = pass_.ready(weights)
+    system, sigma, settings, _ = pass_.ready(weights, injection.shape[0])
     return solver.run(EquilibriumOperator(system, injection), sigma, settings, start)
 
 

@@ -71,7 +71,7 @@ class DenseSystem(System):
     @property
     def effort(self) -> tuple[float, float, float]:
         n = float(self.size)
-        return (n * n, n * n, 2.0 * n**3)
+        return (n * n, n * n, 8.0 * n**3)
 
     def product(self, z: Tensor) -> Tensor:
         return z @ self.weights[0].mT

@@ -161,3 +161,17 @@ def test_an_empty_batch_is_an_empty_answer() -> None:
     assert z.shape == (0, 4)
     assert x.grad is not None
     assert layer.solve(x.detach()).z.shape == (0, 4)
+
+
+@pytest.mark.parametrize(
+    ("features", "rows", "size", "expected"),
+    [
+        (87, 128, 1.0, monops.PeacemanRachford),
+        (400, 1, 1.0, monops.ForwardBackwardForward),  # one row is not worth an inverse
+        (12, 1000, 5.0, monops.PeacemanRachford),
+        (12, 1, 0.0, monops.ForwardBackward),  # W = 0: one step
+    ],
+)
+def test_the_method_is_chosen_by_the_work_of_both_passes(features: int, rows: int, size: float, expected: Any) -> None:
+    chosen = choose(random_system(features, size), RELU, None, rows, 1e-2).algorithm
+    assert isinstance(chosen, expected)
