@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import final
 
 import torch
@@ -63,6 +62,7 @@ class CircularSystem(System):
     torus: tuple[int, int]
     ring: int = 0
     _inverses: dict[float, Tensor] = field(default_factory=dict, repr=False)
+    _kept: list[Tensor] = field(default_factory=list, repr=False)
 
     def __post_init__(self) -> None:
         shape, (h, w) = tuple(self.weights[0].shape), self.torus
@@ -80,7 +80,7 @@ class CircularSystem(System):
     def size(self) -> int:
         return self.channels * self.torus[0] * self.torus[1]
 
-    @cached_property
+    @property
     def mask(self) -> Tensor | None:
         if self.ring == 0:
             return None
@@ -120,17 +120,17 @@ class CircularSystem(System):
     def _symbols(self) -> Tensor:
         """The symbols of W; kept, but anew for each derivative."""
         kernel = self.weights[0]
-        return symbol(kernel, self.torus) if kernel.requires_grad and torch.is_grad_enabled() else self._kept_symbols
-
-    @cached_property
-    def _kept_symbols(self) -> Tensor:
-        return symbol(self.weights[0], self.torus)
+        if kernel.requires_grad and torch.is_grad_enabled():
+            return symbol(kernel, self.torus)
+        if not self._kept:
+            self._kept.append(symbol(kernel, self.torus))
+        return self._kept[0]
 
     def _inverse(self, step: float) -> Tensor:
         found = self._inverses.get(step)
         if found is None:
             identity = torch.eye(self.channels, dtype=self.weights[0].dtype, device=self.weights[0].device)
-            found = inverse((1.0 + step) * identity - step * self._kept_symbols.detach())
+            found = inverse((1.0 + step) * identity - step * self._symbols().detach())
             self._inverses[step] = found
         return found
 

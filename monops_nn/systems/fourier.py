@@ -25,6 +25,10 @@ def pair(size: Size) -> tuple[int, int]:
     return (size, size) if isinstance(size, int) else size
 
 
+def _real(like: Tensor) -> torch.dtype:
+    return like.real.dtype if like.is_complex() else like.dtype
+
+
 def _by_matrices(h: int, w: int, device: torch.device) -> bool:
     """Whether products with matrices of exponentials are faster than fast transforms.
 
@@ -52,13 +56,14 @@ def _angles(length: int, count: int) -> Tensor:
 def _columns(h: int, like: Tensor, sign: float) -> Tensor:
     """The matrix (h, h) of the transform of columns; sign -1, or 1 for the inverse times h."""
     angles = _angles(h, h)
-    return torch.complex(angles.cos(), sign * angles.sin()).to(like.device, like.dtype.to_complex())
+    cosine, sine = angles.cos().to(like.device, _real(like)), angles.sin().to(like.device, _real(like))
+    return torch.complex(cosine, sign * sine)
 
 
 def _rows(w: int, like: Tensor) -> Tensor:
     """The matrix (w, 2 (w//2 + 1)) from a row to real and imaginary part, in turn, of its half spectrum."""
     angles = _angles(w, w // 2 + 1)
-    return torch.stack((angles.cos(), -angles.sin()), dim=-1).reshape(w, -1).to(like.device, like.dtype.to_real())
+    return torch.stack((angles.cos(), -angles.sin()), dim=-1).reshape(w, -1).to(like.device, _real(like))
 
 
 def _turned(matrix: Tensor) -> Tensor:
@@ -111,7 +116,7 @@ def rows_at_once(z: Tensor) -> int:
 def spectrum_weights(size: Size, like: Tensor) -> Tensor:
     """Weights (frequency, 1, 1), in the real precision of ``like``: <x, y> = sum over f of weight_f Re <X_f, Y_f>."""
     h, w = pair(size)
-    columns = torch.full((w // 2 + 1,), 2.0, dtype=like.real.dtype if like.is_complex() else like.dtype, device=like.device)
+    columns = torch.full((w // 2 + 1,), 2.0, dtype=_real(like), device=like.device)
     columns[0] = 1.0
     if w % 2 == 0:
         columns[-1] = 1.0

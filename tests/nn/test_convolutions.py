@@ -12,6 +12,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import monops
 from monops.errors import CapabilityError, ConstantError, DataError, ShapeError
 from monops_nn import MonDEQ
 from monops_nn.parametrize import CircularConvolution, PaddedConvolution
@@ -301,6 +302,22 @@ def test_ring_and_inverse_free_layers_have_the_same_equilibrium_and_gradient() -
     for one, other in zip(*found, strict=True):
         assert_close(one, other, 1e-8)
     assert float(found[0][1].abs().max()) > 1e-3
+
+
+def test_forward_mode_and_compiled_steps_agree_with_the_rest() -> None:
+    linear = make("circular", 2, (3, 17))
+    layer = MonDEQ(linear, "tanh", injection=3, tol=1e-11)
+    x = torch.randn(2, 3, 3, 17, dtype=FLOAT, generator=torch.Generator().manual_seed(3))
+    parameters = dict(layer.named_parameters())
+    name = "linear.skew_gain"
+
+    def total(gain: Any) -> Any:
+        return torch.func.functional_call(layer, {**parameters, name: gain}, (x,)).sum()
+
+    (backward,) = torch.autograd.grad(layer(x).sum(), parameters[name])
+    assert_close(torch.func.jacfwd(total)(parameters[name].detach()).detach(), backward, 1e-8)
+    steps = MonDEQ(linear, "tanh", injection=layer.injection, algorithm=monops.PeacemanRachford(step_size=0.3), fixed_steps=60)
+    assert_close(torch.compile(steps, fullgraph=True, backend="eager")(x).detach(), layer(x).detach(), 1e-8)
 
 
 def test_a_circular_layer_commutes_with_shifts_and_keeps_rows_apart() -> None:
