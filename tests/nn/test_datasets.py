@@ -12,6 +12,7 @@ import pytest
 pytest.importorskip("torch", reason="monops_nn needs torch")
 from monops.errors import DataError
 from monops_nn import datasets
+from monops_nn.datasets import digits
 
 
 def write_idx(path: Path, values: np.ndarray) -> None:
@@ -25,7 +26,7 @@ def folder(tmp_path: Path) -> Path:
     """Four small files of the right names."""
     place = tmp_path / "mnist"
     place.mkdir()
-    for name, shape in zip(datasets.FILES, [(5, 28, 28), (5,), (2, 28, 28), (2,)], strict=True):
+    for name, shape in zip(digits.FILES, [(5, 28, 28), (5,), (2, 28, 28), (2,)], strict=True):
         write_idx(place / name, np.arange(np.prod(shape)).reshape(shape) % 251)
     return tmp_path
 
@@ -33,15 +34,15 @@ def folder(tmp_path: Path) -> Path:
 def test_folder_argument_and_environment(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     direct = datasets.load_mnist(folder / "mnist")
     monkeypatch.setenv("MONOPS_DATA", str(folder))
-    for digits in (direct, datasets.load_mnist()):
-        assert digits.train_images.shape == (5, 784)
-        assert digits.train_images.dtype == np.float32
-        assert digits.test_labels.tolist() == [0, 1]
-        np.testing.assert_allclose(digits.train_images[0, :3] * 255, [0, 1, 2], rtol=1e-6)
+    for found in (direct, datasets.load_mnist()):
+        assert found.train_images.shape == (5, 784)
+        assert found.train_images.dtype == np.float32
+        assert found.test_labels.tolist() == [0, 1]
+        np.testing.assert_allclose(found.train_images[0, :3] * 255, [0, 1, 2], rtol=1e-6)
 
 
 def test_damaged_files_are_named(folder: Path) -> None:
-    name = next(iter(datasets.FILES))
+    name = next(iter(digits.FILES))
     path = folder / "mnist" / name
     path.write_bytes(gzip.compress(gzip.decompress(path.read_bytes())[:-1]))
     with pytest.raises(DataError, match="fetch it again"):
@@ -54,7 +55,7 @@ def test_damaged_files_are_named(folder: Path) -> None:
 def test_missing_data_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MONOPS_DATA", raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setattr(datasets, "_from_package", lambda: None)
+    monkeypatch.setattr(digits, "_from_package", lambda: None)
     with pytest.raises(DataError, match=r"set MONOPS_DATA.*download=True"):
         datasets.load_mnist(tmp_path)
 
@@ -68,7 +69,7 @@ def test_download_keeps_only_files_with_the_right_checksum(folder: Path, tmp_pat
 
 def test_small_digits_are_split_by_class() -> None:
     pytest.importorskip("sklearn", reason="scikit-learn is not installed")
-    digits = datasets.load_digits()
-    assert digits.train_images.shape[1] == 64
-    assert len(digits.train_labels) + len(digits.test_labels) == 1797
-    assert np.bincount(digits.test_labels).min() >= 43
+    small = datasets.load_digits()
+    assert small.train_images.shape[1] == 64
+    assert len(small.train_labels) + len(small.test_labels) == 1797
+    assert np.bincount(small.test_labels).min() >= 43

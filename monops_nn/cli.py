@@ -1,0 +1,79 @@
+"""The command line: ``monops train`` trains an equilibrium network, ``monops plot`` draws the curves of a run."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from monops.errors import MonopsError
+from monops_nn.datasets import DATA
+from monops_nn.models import MODELS
+from monops_nn.training import Options, train
+from monops_nn.training.options import SCHEDULES
+from monops_nn.training.plots import plot
+
+
+def parser() -> argparse.ArgumentParser:
+    """Commands and options; defaults are those of `Options`."""
+    top = argparse.ArgumentParser(prog="monops", description="Equilibrium networks: train them, look at how they did.")
+    commands = top.add_subparsers(dest="command", required=True)
+    add = commands.add_parser("train", help="train an image classifier with an equilibrium layer").add_argument
+    default = Options()
+    add("--data", choices=tuple(DATA), default=default.data)
+    add("--model", choices=MODELS, default=default.model)
+    add("--epochs", type=int, default=default.epochs)
+    add("--batch-size", type=int, default=default.batch_size)
+    add("--learning-rate", type=float, default=default.learning_rate, help="the largest of the schedule")
+    add("--schedule", choices=SCHEDULES, default=default.schedule)
+    add("--monotonicity", type=float, default=default.monotonicity, metavar="M", help="m in sym(I - W) >= m I")
+    add("--tolerance", type=float, default=default.tolerance, help="relative residual of both passes")
+    add("--augment", action="store_true", help="random flips and shifts")
+    add("--seed", type=int, default=default.seed)
+    add("--threads", type=int, default=None, help="of torch")
+    add("--minutes", type=float, default=None, help="stop after so much time, evaluate and save")
+    add("--monitor-every", type=int, default=default.monitor_every, metavar="STEPS", help="between two looks at the solver")
+    add("--folder", type=Path, default=None, help="where the data are (default: MONOPS_DATA)")
+    add("--download", action="store_true", help="fetch the data when they are not found")
+    add("--out", type=Path, required=True, help="folder of the run: metrics.jsonl, checkpoint.pt, weights.pt, curves.png")
+    add("--resume", action="store_true", help="go on from the checkpoint in --out")
+    commands.add_parser("plot", help="draw the curves of a run").add_argument("out", type=Path)
+    return top
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command; 0 when it did what it was asked."""
+    given = vars(parser().parse_args(arguments))
+    command, out = given.pop("command"), given.pop("out")
+    try:
+        if command == "plot":
+            print(plot(out))
+            return 0
+        resume, options = given.pop("resume"), Options(**given)
+        outcome = train(options, out, resume=resume, report=_say)
+        state = "all epochs done" if outcome.finished else f"stopped after {options.minutes:g} minutes"
+        print(f"test accuracy {100 * outcome.accuracy:.2f} % after {outcome.step} steps, {outcome.seconds:.0f} s: {state}")
+        print(plot(out, title=f"{options.model} on {options.data}"))
+    except MonopsError as error:
+        print(f"monops {command}: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(f"\nmonops {command}: stopped; the state is in {out}, go on with --resume", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _say(line: dict[str, Any]) -> None:
+    head = f"epoch {line['epoch']:7.3f}  {line['seconds']:8.1f} s  {line['kind']:<6}"
+    skipped = {"epoch", "seconds", "kind", "step", "options"}
+    rest = "  ".join(f"{name} {_short(value)}" for name, value in line.items() if name not in skipped)
+    print(head, rest, flush=True)
+
+
+def _short(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

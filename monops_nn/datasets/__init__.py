@@ -1,0 +1,17 @@
+"""Image data for training: from a folder, an installed package, or a checksummed download; never shipped."""
+
+from monops_nn.datasets.digits import Digits, download_mnist, load_digits, load_mnist, read_idx
+from monops_nn.datasets.images import DATA, Images, load_cifar10, load_fashion_mnist, load_images
+
+__all__ = [
+    "DATA",
+    "Digits",
+    "Images",
+    "download_mnist",
+    "load_cifar10",
+    "load_digits",
+    "load_fashion_mnist",
+    "load_images",
+    "load_mnist",
+    "read_idx",
+]

@@ -1,0 +1,44 @@
+"""The curves of a run: loss, accuracy, iterations and residual of the solver, conditioning of I - W."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from monops.errors import DataError
+from monops_nn.training.records import Records
+
+
+def plot(folder: str | Path, *, title: str = "") -> Path:
+    """Draw the metrics of a run into curves.png in its folder.
+
+    Raises DataError when matplotlib is not installed, or there are no metrics.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise DataError("plots need matplotlib: pip install 'monops[train]'") from None
+    lines = Records(Path(folder)).lines()
+    if not lines:
+        raise DataError(f"{folder} has no metrics: train there first")
+    figure = Figure(figsize=(11, 6.5), layout="constrained")
+    axes = figure.subplots(2, 2)
+    _curve(axes[0, 0], lines, "train", "loss", "training loss (a batch)", "log")
+    _curve(axes[0, 1], lines, "train", "accuracy", "accuracy", "linear", label="training, a batch", alpha=0.4)
+    _curve(axes[0, 1], lines, "test", "accuracy", "accuracy", "linear", label="test set", marker="o")
+    axes[0, 1].legend()
+    _curve(axes[1, 0], lines, "solver", "iterations", "iterations of the forward pass", "linear")
+    _curve(axes[1, 1], lines, "solver", "conditioning", "L/m of I - W (bound)", "log", label="L/m")
+    twin = axes[1, 1].twinx()
+    _curve(twin, lines, "solver", "residual", "largest relative residual", "log", color="tab:orange")
+    figure.suptitle(title)
+    path = Path(folder) / "curves.png"
+    figure.savefig(path, dpi=110)
+    return path
+
+
+def _curve(axes: Any, lines: list[dict[str, Any]], kind: str, key: str, label_y: str, scale: str, **style: Any) -> None:
+    chosen = [(line["epoch"], line[key]) for line in lines if line.get("kind") == kind]
+    if chosen:
+        axes.plot(*zip(*chosen, strict=True), **style)
+    axes.set(xlabel="epoch", ylabel=label_y, yscale=scale)
