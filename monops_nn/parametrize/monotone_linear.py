@@ -7,7 +7,8 @@ import math
 import torch
 from torch import Tensor, nn
 
-from monops.errors import ConstantError, DataError, ShapeError
+from monops.errors import DataError
+from monops_nn.parametrize.membership import is_monotone, semidefinite_root
 from monops_nn.parametrize.parametrization import Parametrization
 from monops_nn.systems.dense import DenseSystem
 
@@ -84,19 +85,9 @@ class MonotoneLinear(Parametrization):
         """W, shape (n, n), differentiable in the parameters."""
         return self.weights()[0]
 
-    def _least(self, W: Tensor) -> float:
-        if tuple(W.shape) != (self.features, self.features):
-            raise ShapeError(f"W has shape {tuple(W.shape)}, but this layer needs ({self.features}, {self.features})")
-        if not bool(torch.isfinite(W).all()):
-            raise DataError("W contains NaN or infinity")
-        return 1.0 - float(torch.linalg.eigvalsh(0.5 * (W + W.mT).detach())[-1])
-
-    def _margin(self, W: Tensor) -> float:
-        return 20.0 * self.features * torch.finfo(W.dtype).eps * max(1.0, float(torch.linalg.matrix_norm(W.detach())))
-
     def contains(self, W: Tensor) -> bool:
         """Whether sym(I - W) >= m I, up to rounding."""
-        return self._least(W) >= float(self.monotonicity) - self._margin(W)
+        return is_monotone(W, self.features, self.certified_monotonicity)
 
     @torch.no_grad()
     def right_inverse(self, W: Tensor) -> tuple[Tensor, Tensor]:
@@ -104,16 +95,8 @@ class MonotoneLinear(Parametrization):
 
         Raises ConstantError, naming lambda_min(sym(I - W)), when it is below m.
         """
-        least, m = self._least(W), float(self.monotonicity)
-        if least < m - self._margin(W):
-            raise ConstantError(
-                f"W is outside the set: lambda_min(sym(I - W)) = {least:.6g} < monotonicity = {m:.6g}; lower the "
-                f"monotonicity, or subtract {m - least:.6g} times the identity from W"
-            )
-        identity = torch.eye(self.features, device=W.device, dtype=W.dtype)
-        values, vectors = torch.linalg.eigh((1.0 - m) * identity - 0.5 * (W + W.mT))
-        A = (vectors * values.clamp(min=0.0).sqrt()) @ vectors.mT
-        return A, 0.25 * (W - W.mT)
+        root, vectors = semidefinite_root(W, self.features, self.certified_monotonicity)
+        return (vectors * root) @ vectors.mT, 0.25 * (W - W.mT)
 
     @torch.no_grad()
     def assign(self, W: Tensor) -> None:
