@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from monops.errors import DataError, ShapeError
 from monops_nn.mondeq import MonDEQ
-from monops_nn.parametrize import MonotoneLinear, PaddedConvolution
+from monops_nn.parametrize import MonotoneLinear, MultiTierConvolution, PaddedConvolution
 
 __all__ = ["MODELS", "Classifier", "build", "dense", "multi_tier", "single_convolution"]
 
@@ -122,8 +122,6 @@ def multi_tier(
     >>> sum(p.numel() for p in multi_tier().parameters())
     81394
     """
-    from monops_nn.parametrize import MultiTierConvolution
-
     made = MonDEQ(MultiTierConvolution(tuple(channels), images[1], 3, m), injection=images[0], **layer)
     return Classifier(made, classes, "padded", images)
 

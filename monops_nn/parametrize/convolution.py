@@ -67,8 +67,8 @@ class Convolution(Parametrization):
         dtype, reach = self.solving_dtype, self.kernel_size - 1
         A, B, m = self.A.to(dtype), self.B.to(dtype), self.monotonicity.to(dtype)
         if self.normalized:
-            A, B = _direction(A), self.skew_gain.to(dtype) * _direction(B)
-        gram = functional.conv2d(A.transpose(0, 1), A.transpose(0, 1), padding=reach).transpose(0, 1)
+            A, B = direction(A), self.skew_gain.to(dtype) * direction(B)
+        gram = gram_kernel(A)
         if self.normalized:
             gram = functional.softplus(self.free_gain.to(dtype)) * gram
         identity = (1.0 - m) * torch.eye(self.channels, device=A.device, dtype=dtype)
@@ -92,9 +92,15 @@ class Convolution(Parametrization):
         return f"channels={self.channels}, size=({h}, {w}), kernel_size={self.kernel_size}, monotonicity={m:g}"
 
 
-def _direction(kernel: Tensor) -> Tensor:
+def direction(kernel: Tensor) -> Tensor:
     """Kernel/|kernel|_F without overflow; a zero kernel stays zero."""
     largest = kernel.detach().abs().amax()
     scaled = kernel / torch.where(largest > 0, largest, torch.ones_like(largest))
     square = scaled.square().sum()
     return scaled / torch.where(largest > 0, square, torch.ones_like(square)).sqrt()
+
+
+def gram_kernel(A: Tensor) -> Tensor:
+    """The kernel (c, c, 2k - 1, 2k - 1) of A'A, for a kernel (n, c, k, k)."""
+    columns = A.transpose(0, 1)
+    return functional.conv2d(columns, columns, padding=A.shape[-1] - 1).transpose(0, 1)

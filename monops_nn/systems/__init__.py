@@ -4,5 +4,6 @@ from monops_nn.systems.circular import CircularSystem
 from monops_nn.systems.dense import DenseSystem
 from monops_nn.systems.padded import PaddedSystem
 from monops_nn.systems.system import Spread, System
+from monops_nn.systems.tiers import TierSystem
 
-__all__ = ["CircularSystem", "DenseSystem", "PaddedSystem", "Spread", "System"]
+__all__ = ["TierSystem", "CircularSystem", "DenseSystem", "PaddedSystem", "Spread", "System"]
