@@ -173,8 +173,8 @@ class MultiTierConvolution(Parametrization):
 
     def default_injection(self, channels: int) -> nn.Module:
         kernel, reference = self.kernel_size, self.reference
-        options = {"padding": kernel // 2, "device": reference.device, "dtype": reference.dtype}
-        return nn.Conv2d(channels, self.channels[0], kernel, **options)
+        channels_out, device, dtype = self.channels[0], reference.device, reference.dtype
+        return nn.Conv2d(channels, channels_out, kernel, padding=kernel // 2, device=device, dtype=dtype)
 
     def extra_repr(self) -> str:
         m = self.certified_monotonicity
