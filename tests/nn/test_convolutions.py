@@ -262,6 +262,16 @@ def test_constants_of_the_torus_bound_those_of_its_sections(kind: str) -> None:
     assert known.lipschitz <= 1.5 * np.linalg.norm(M, 2)
 
 
+def test_the_torus_of_a_section_holds_the_kernel() -> None:
+    """One pixel, A = (1, -1): I - W is m + 2, but on a torus of one pixel A would be 0."""
+    linear = make("padded", 1, 1, normalized=False)
+    with torch.no_grad():
+        linear.A.zero_()[0, 0, 1] = torch.tensor([1.0, -1.0, 0.0])
+    system = linear.current_system()
+    assert float(1.0 - system.dense()) == pytest.approx(2.6)
+    assert min(system.exact_constants().lipschitz, system.lipschitz_bound()) >= 2.6
+
+
 def test_broken_kernels_are_named() -> None:
     with pytest.raises(ConstantError, match="NaN or infinity"):
         CircularSystem((torch.full((1, 1, 1, 1), math.nan),), 1.0, (2, 2)).exact_constants()
@@ -283,8 +293,7 @@ def test_the_ring_is_as_wide_as_needed_and_no_wider(k: int) -> None:
         found = CircularSystem((kernel,), 1.0, torus).dense().numpy()[np.ix_(inside, inside)]
         assert np.allclose(found, expected, atol=1e-12) == (width == r)
     mask = linear.current_system().mask.reshape(3 + 2 * r, 4 + 2 * r)
-    assert float(mask.sum()) == 12.0
-    assert float(mask[r:-r, r:-r].min()) == 1.0
+    assert float(mask.sum()) == float(mask[r:-r, r:-r].sum()) == 12.0
 
 
 def test_ring_and_inverse_free_layers_have_the_same_equilibrium_and_gradient() -> None:
@@ -317,8 +326,8 @@ def test_forward_mode_and_compiled_steps_agree_with_the_rest() -> None:
 
     (backward,) = torch.autograd.grad(layer(x).sum(), parameters[name])
     assert_close(torch.func.jacfwd(total)(parameters[name].detach()).detach(), backward, 1e-8)
-    steps = MonDEQ(linear, "tanh", injection=layer.injection, algorithm=monops.PeacemanRachford(step_size=1.0), fixed_steps=300)
-    assert_close(torch.compile(steps, fullgraph=True, backend="eager")(x).detach(), layer(x).detach(), 1e-8)
+    steps = MonDEQ(linear, "tanh", injection=layer.injection, algorithm=monops.PeacemanRachford(step_size=1.0), fixed_steps=4)
+    assert_close(torch.compile(steps, fullgraph=True, backend="eager")(x).detach(), steps(x).detach())
 
 
 def test_a_circular_layer_commutes_with_shifts_and_keeps_rows_apart() -> None:
@@ -343,8 +352,7 @@ def test_lower_precision_is_solved_in_single(kind: str, dtype: Any) -> None:
     assert system.product(torch.ones(1, system.size)).dtype == torch.float32
     z = layer(torch.ones(2, 1, 4, 4, dtype=dtype))
     z.float().square().sum().backward()
-    assert z.dtype == dtype
-    assert linear.A.grad.dtype == dtype
+    assert z.dtype == linear.A.grad.dtype == dtype
     assert bool(torch.isfinite(linear.A.grad).all())
 
 
