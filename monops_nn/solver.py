@@ -165,6 +165,7 @@ class _Rows:
 
     def __init__(self, count: int, settings: Settings) -> None:
         self.tol, self.max_iter = settings.tol, settings.max_iter
+        self.rough = isinstance(settings.algorithm, (PeacemanRachford, DouglasRachford))
         self.each = settings.algorithm.steps_a_check == 1
         self.codes = np.full(count, RUNNING)
         self.residual = np.full(count, np.inf)
@@ -184,7 +185,8 @@ class _Rows:
         if self.each:
             return 1
         needed = math.log(max(self.tol / self.worst, 1e-300)) / math.log(self.rate) if self.worst > self.tol else 1.0
-        return max(1, min(math.ceil(needed), LONGEST, self.max_iter - self.at))
+        rounded = math.floor(needed) if self.rough and self.at else math.ceil(needed)  # a rough look costs less than a step
+        return max(1, min(rounded, LONGEST, self.max_iter - self.at))
 
     def early(self, steps: int) -> bool:
         """Whether so few steps have been taken that a rough residual may stand for the exact one."""

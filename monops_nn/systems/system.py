@@ -150,10 +150,16 @@ def norm_bound(matrices: Tensor, squarings: int = 2) -> float:
 
     At most n^(1/2^(j+2)) times too large, less where the singular values decay. **Cost** j + 1 products n x n x n each.
     """
-    scale = torch.linalg.matrix_norm(matrices).amax().clamp(min=torch.finfo(matrices.dtype).tiny)
+    scale = frobenius(matrices).amax().clamp(min=torch.finfo(matrices.dtype).tiny)
     gram = matrices / scale
     gram = gram.mH @ gram
     for _ in range(squarings):
         gram = gram @ gram
     rounding = 1.0 + 8.0 * matrices.shape[-1] * torch.finfo(matrices.dtype).eps
-    return float(torch.linalg.matrix_norm(gram).amax() ** (0.5**squarings / 2) * scale) * rounding
+    return float(frobenius(gram).amax() ** (0.5**squarings / 2) * scale) * rounding
+
+
+def frobenius(matrices: Tensor) -> Tensor:
+    """Frobenius norms of matrices (..., n, m); of complex ones through their parts, because torch's own norm of those is slow."""
+    flat = matrices.contiguous().flatten(-2)
+    return torch.linalg.vector_norm(torch.view_as_real(flat).flatten(-2) if flat.is_complex() else flat, dim=-1)

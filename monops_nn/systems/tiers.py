@@ -21,6 +21,7 @@ from monops_nn.systems.dense import DenseSystem
 from monops_nn.systems.fourier import image, spectrum, spectrum_weights
 from monops_nn.systems.system import Spread, System, norm_bound
 
+FEW = 32  # frequencies that rough numbers are read off
 DENSE_SIZE = 600  # rows up to this size get exact constants, from the matrix
 
 
@@ -271,10 +272,13 @@ class TierSystem(System):
         return self._block_norm([norm_bound(own) for own in self._own], self._passing_norms, False)
 
     def spread(self) -> Spread:
-        symmetric = [norm_bound(0.5 * (own + own.mH), 1) for own in self._own]
-        skew = [norm_bound(0.5 * (own - own.mH), 1) for own in self._own]
-        top = self._block_norm(symmetric, self._passing_norms, True)
-        return Spread(min(self.monotonicity, top), top, self._block_norm(skew, self._passing_norms, True))
+        some = [own[:: max(1, len(own) // FEW)] for own in self._own]  # symbols change little from a frequency to the next
+        symmetric = [norm_bound(0.5 * (own + own.mH), 1) for own in some]
+        skew = [norm_bound(0.5 * (own - own.mH), 1) for own in some]
+        passing = [norm_bound(symbols[:: max(1, len(symbols) // FEW)], 1) for symbols in self._passing]
+        passing = [*passing[:-2], passing[-2] * passing[-1]]
+        top = self._block_norm(symmetric, passing, True)
+        return Spread(min(self.monotonicity, top), top, self._block_norm(skew, passing, True))
 
     def exact_constants(self) -> Constants:
         if self.size <= DENSE_SIZE:
