@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from monops.algorithms import Algorithm
-from monops.errors import CapabilityError
+from monops.errors import CapabilityError, ConstantError
 from monops.functions import Function
 from monops.linear import Diagonal
 from monops_nn import automatic, solver
@@ -62,7 +62,10 @@ class Pass:
     def ready(self, weights: tuple[Tensor, ...], rows: int = 128) -> Ready:
         """The System on detached weights, and the methods chosen for it and for so many rows."""
         if not self.kept:
-            system = self.build(tuple(weight.detach() for weight in weights))
+            detached = tuple(weight.detach() for weight in weights)
+            if not all(bool(torch.isfinite(weight).all()) for weight in detached):
+                raise ConstantError("the weight W contains NaN or infinity: lower the learning rate, or clip the gradient")
+            system = self.build(detached)
             sigma = ActivationOperator(self.activation, system.mask, self.shape)
             forward = automatic.choose(system, sigma, self.algorithm, rows, self.tol)
             given = self.backward_algorithm
@@ -79,7 +82,11 @@ class Pass:
 def solve_forward(pass_: Pass, injection: Tensor, start: Tensor | None, weights: tuple[Tensor, ...]) -> Solved:
     """The equilibrium of every row; no warning."""
     system, sigma, settings, _ = pass_.ready(weights, injection.shape[0])
-    return solver.run(EquilibriumOperator(system, injection), sigma, settings, start)
+
+    def part(rows: slice) -> Solved:
+        return solver.run(EquilibriumOperator(system, injection[rows]), sigma, settings, None if start is None else start[rows])
+
+    return solver.in_blocks(injection, part)
 
 
 def solve_linear(
@@ -89,9 +96,14 @@ def solve_linear(
     system, sigma, _, settings = pass_.ready(weights)
     scale = torch.linalg.vector_norm(g, dim=-1, keepdim=True)
     scale = torch.where(scale == 0, torch.ones_like(scale), scale)
-    bend = _derivative(sigma, z, h, g / scale)
-    solved = solver.run(EquilibriumOperator(system, None, transposed), bend, settings, torch.zeros_like(g))
-    return solved.z * scale, solved
+
+    def part(rows: slice) -> Solved:
+        right = g[rows] / scale[rows]
+        bend = _derivative(sigma, z[rows], h[rows], right)
+        return solver.run(EquilibriumOperator(system, None, transposed), bend, settings, torch.zeros_like(right))
+
+    solved = solver.in_blocks(g, part)
+    return solved.z.mul_(scale), solved
 
 
 def _derivative(sigma: ActivationOperator, z: Tensor, h: Tensor, g: Tensor) -> ActivationDerivative | CoupledDerivative:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -29,6 +30,7 @@ Bend = ActivationOperator | ActivationDerivative | CoupledDerivative
 CODES = (Status.CONVERGED, Status.ITERATION_LIMIT, Status.STALLED, Status.NON_FINITE)
 CONVERGED, LIMIT, STALLED, NON_FINITE = range(4)
 RUNNING = -1
+BLOCK = 2**21  # entries
 LONGEST = 32  # steps between two checks, at most
 PATIENCE = 64  # steps after which a residual that has not fallen by a hundredth in half of all steps stands still
 
@@ -123,6 +125,26 @@ def run(linear: EquilibriumOperator, bend: Bend, settings: Settings, start: Tens
             rows.compact(rest)
     answer = z if rows.out is None else rows.answer(rows.out)  # there may be no rows
     return Solved(answer, h if answer is z else None, rows.residual, rows.codes, rows.iterations, all_terms)
+
+
+def in_blocks(rows: Tensor, part: Callable[[slice], Solved]) -> Solved:
+    """Solve blocks of rows one after the other, as many rows as have BLOCK entries: less memory, and temporaries stay near."""
+    count, size = rows.shape
+    step = max(1, BLOCK // max(size, 1))
+    if count <= step:
+        return part(slice(0, count))
+    several = -(-count // step)
+    step = -(-count // several)  # of equal size
+    solved = [part(slice(begin, min(begin + step, count))) for begin in range(0, count, step)]
+    kept = [block.preactivation for block in solved if block.preactivation is not None]
+    return Solved(
+        torch.cat([block.z for block in solved]),
+        torch.cat(kept) if len(kept) == len(solved) else None,
+        np.concatenate([block.residual for block in solved]),
+        np.concatenate([block.codes for block in solved]),
+        np.concatenate([block.iterations for block in solved]),
+        solved[0].terms,
+    )
 
 
 def _image(terms: reflected.Terms, state: reflected.State) -> Tensor:

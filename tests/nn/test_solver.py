@@ -175,3 +175,30 @@ def test_an_empty_batch_is_an_empty_answer() -> None:
 def test_the_method_is_chosen_by_the_work_of_both_passes(features: int, rows: int, size: float, expected: Any) -> None:
     chosen = choose(random_system(features, size), RELU, None, rows, 1e-2).algorithm
     assert isinstance(chosen, expected)
+
+
+def test_blocks_of_rows_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A batch in blocks of three rows, a NaN row and a warm start among them, forward and backward."""
+    torch.manual_seed(0)
+    layer = MonDEQ(MonotoneLinear(5, dtype=torch.float64), "tanh", injection=3, tol=1e-12)
+    x = torch.randn(10, 3, dtype=torch.float64)
+    x[4] = torch.nan
+    found = {}
+    for block in (2**21, 15):
+        monkeypatch.setattr("monops_nn.solver.BLOCK", block)
+        xs = x.clone().requires_grad_()
+        with pytest.warns(errors.NotConvergedWarning, match="1 of 10 rows: non-finite"):
+            z = layer(xs, torch.ones(10, 5, dtype=torch.float64))
+        with pytest.warns(errors.NotConvergedWarning, match="backward"):
+            z.square().sum().backward()
+        found[block] = z.detach(), xs.grad
+    for whole, parts in zip(found[2**21], found[15], strict=True):
+        torch.testing.assert_close(whole, parts, rtol=0, atol=1e-10, equal_nan=True)
+
+
+def test_weights_that_are_not_finite_are_named() -> None:
+    layer = MonDEQ(MonotoneLinear(5), injection=3)
+    with torch.no_grad():
+        layer.linear.A[0, 0] = torch.nan
+    with pytest.raises(errors.ConstantError, match="the weight W contains NaN or infinity: lower the learning rate"):
+        layer(torch.zeros(2, 3))
