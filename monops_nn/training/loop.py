@@ -98,13 +98,12 @@ class Run:
         torch.manual_seed(options.seed)
         self.model = build(options.model, options.data, options.monotonicity, tol=options.tolerance)
         self.optimizer = torch.optim.Adam(self.model.parameters(), lr=options.learning_rate)
-        self.generator = torch.Generator().manual_seed(options.seed)
         self.steps_an_epoch = len(data.train_images) // options.batch_size
         if self.steps_an_epoch < 1:
             raise DataError(f"batch_size={options.batch_size} is more than the {len(data.train_images)} images there are")
         self.step, self.spent = 0, 0.0
         self.began = self.saved = time.perf_counter()
-        self.order, self.order_state = torch.empty(0, dtype=torch.int64), self.generator.get_state()
+        self.order, self.ordered = torch.empty(0, dtype=torch.int64), -1
 
     @property
     def parameters(self) -> int:
@@ -127,9 +126,6 @@ class Run:
         total = self.options.epochs * self.steps_an_epoch
         self.model.train()
         while self.step < total:
-            if self.step % self.steps_an_epoch == 0:
-                self.order_state = self.generator.get_state()
-                self.shuffle()
             if self.step % self.options.monitor_every == 0:
                 self.monitor()
             self.train_step()
@@ -141,18 +137,20 @@ class Run:
                 return self.step == total
         return True
 
-    def shuffle(self) -> None:
-        """The order of the images in this epoch."""
-        self.order = torch.randperm(len(self.data.train_images), generator=self.generator)
+    def random(self, number: int) -> torch.Generator:
+        """A generator of its own for each epoch and each step: nothing of it need be saved."""
+        return torch.Generator().manual_seed(1_000_003 * self.options.seed + number)
 
     def batch(self) -> tuple[Tensor, Tensor]:
         """The images and labels of the present step."""
+        epoch = self.step // self.steps_an_epoch
+        if self.ordered != epoch:
+            self.order, self.ordered = torch.randperm(len(self.data.train_images), generator=self.random(epoch)), epoch
         begin = self.step % self.steps_an_epoch * self.options.batch_size
         rows = self.order[begin : begin + self.options.batch_size]
         images = self.data.train_images[rows]
         if self.options.augment:
-            seed = torch.Generator().manual_seed(1_000_003 * self.options.seed + self.step)
-            images = _augmented(images, seed)
+            images = _augmented(images, self.random(self.step))
         return self.data.scaled(images), self.data.train_labels[rows]
 
     def train_step(self) -> None:
@@ -216,7 +214,6 @@ class Run:
             "options": self.options.plain(),
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
-            "order_state": self.order_state,
             "step": self.step,
             "seconds": self.seconds,
         }
@@ -238,10 +235,6 @@ class Run:
         self.model.load_state_dict(found["model"])
         self.optimizer.load_state_dict(found["optimizer"])
         self.step, self.spent = found["step"], found["seconds"]
-        self.order_state = found["order_state"]
-        self.generator.set_state(self.order_state)
-        if self.step:  # between two epochs too: the order of the last one has been drawn
-            self.shuffle()
         self.records.keep_until(self.step)
 
 

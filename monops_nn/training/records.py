@@ -28,8 +28,8 @@ class Records:
             raise DataError(f"{self.folder} holds a run already: go on with it (resume, --resume), or choose another folder")
 
     def keep_until(self, step: int) -> None:
-        """Drop the lines of later steps."""
-        kept = [line for line in self.lines() if line["step"] <= step]
+        """Drop the lines of later steps, and what is looked at before a step that is to come."""
+        kept = [line for line in self.lines() if line["step"] <= step - (line["kind"] == "solver")]
         self.metrics.write_text("".join(json.dumps(line) + "\n" for line in kept))
 
     def write(self, **values: Any) -> None:
