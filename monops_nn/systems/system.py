@@ -160,6 +160,6 @@ def norm_bound(matrices: Tensor, squarings: int = 2) -> float:
 
 
 def frobenius(matrices: Tensor) -> Tensor:
-    """Frobenius norms of matrices (..., n, m); of complex ones through their parts, because torch's own norm of those is slow."""
+    """Frobenius norms of matrices (..., n, m); of complex ones by their parts, because torch's own norm of those is slow."""
     flat = matrices.contiguous().flatten(-2)
     return torch.linalg.vector_norm(torch.view_as_real(flat).flatten(-2) if flat.is_complex() else flat, dim=-1)
