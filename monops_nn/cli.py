@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import Any
 
 from monops.errors import MonopsError
 from monops_nn.datasets import DATA
@@ -13,6 +12,7 @@ from monops_nn.models import MODELS
 from monops_nn.training import Options, train
 from monops_nn.training.options import SCHEDULES
 from monops_nn.training.plots import plot
+from monops_nn.training.progress import progress
 
 
 def parser() -> argparse.ArgumentParser:
@@ -51,7 +51,8 @@ def main(arguments: list[str] | None = None) -> int:
             print(plot(out))
             return 0
         resume, options = given.pop("resume"), Options(**given)
-        outcome = train(options, out, resume=resume, report=_say)
+        with progress(options.epochs) as report:
+            outcome = train(options, out, resume=resume, report=report)
         state = "all epochs done" if outcome.finished else f"stopped after {options.minutes:g} minutes"
         print(f"test accuracy {100 * outcome.accuracy:.2f} % after {outcome.step} steps, {outcome.seconds:.0f} s: {state}")
         print(plot(out, title=f"{options.model} on {options.data}"))
@@ -62,17 +63,6 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"\nmonops {command}: stopped; the state is in {out}, go on with --resume", file=sys.stderr)
         return 130
     return 0
-
-
-def _say(line: dict[str, Any]) -> None:
-    head = f"epoch {line['epoch']:7.3f}  {line['seconds']:8.1f} s  {line['kind']:<6}"
-    skipped = {"epoch", "seconds", "kind", "step", "options"}
-    rest = "  ".join(f"{name} {_short(value)}" for name, value in line.items() if name not in skipped)
-    print(head, rest, flush=True)
-
-
-def _short(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 if __name__ == "__main__":

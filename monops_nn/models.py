@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from monops.errors import DataError, ShapeError
+from monops_nn.datasets import DATA
 from monops_nn.mondeq import MonDEQ
 from monops_nn.parametrize import MonotoneLinear, MultiTierConvolution, PaddedConvolution
 
@@ -50,7 +51,11 @@ class Classifier(nn.Module):
         if tuple(x.shape[1:]) != self.images:
             needs = ", ".join(map(str, self.images))
             raise ShapeError(f"images have shape {tuple(x.shape)}, but this network needs (batch, {needs})")
-        scores: Tensor = self.scores(self._features(self.equilibrium(x)))
+        return self.read(self.equilibrium(x))
+
+    def read(self, state: Tensor) -> Tensor:
+        """Scores (batch, classes) of the states that `equilibrium` gives."""
+        scores: Tensor = self.scores(self._features(state))
         return scores
 
     def equilibrium(self, x: Tensor) -> Tensor:
@@ -144,6 +149,8 @@ def build(model: str, data: str, m: float = 1.0, **layer: Any) -> Classifier:
     """
     if model not in MODELS:
         raise DataError(f"model={model!r} is unknown: choose one of {', '.join(MODELS)}")
+    if data not in DATA:
+        raise DataError(f"data={data!r} is unknown: choose one of {', '.join(DATA)}")
     cifar = data == "cifar10"
     images = (3, 32, 32) if cifar else (1, 28, 28)
     if model == "dense":

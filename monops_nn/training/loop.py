@@ -18,11 +18,14 @@ from torch.nn import functional
 from monops.errors import DataError, NotConvergedError
 from monops_nn.datasets import Images, load_images
 from monops_nn.models import Classifier, build
+from monops_nn.training.interrupt import Interrupt
+from monops_nn.training.monitor import look
 from monops_nn.training.options import Options
 from monops_nn.training.records import CHECKPOINT, WEIGHTS, Records
 
 SHIFT = 4  # pixels, of the augmentation
 SAVE_EVERY = 60.0  # seconds
+NOTE_EVERY = 20  # steps between two lines about the loss
 Report = Callable[[dict[str, Any]], None]
 
 
@@ -68,7 +71,25 @@ def train(
     DataError
         Options, data or checkpoints that do not fit; a folder that holds a run already.
     NotConvergedError
-        When the loss is not finite; the message says at which step, and what to change.
+        When the loss or the gradient is not finite; the message says at which step, what is not finite, and what to change.
+        The checkpoint is then the state before that step.
+    KeyboardInterrupt
+        After Ctrl-C, once the step in progress is done and its state saved; a second Ctrl-C ends at once.
+
+    Notes
+    -----
+    Every step is decided by the seed and its number, so that a run which was cut goes on with identical numbers on the same
+    machine and number of threads.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from monops_nn.datasets import Images
+    >>> images, labels = torch.zeros(8, 1, 28, 28, dtype=torch.uint8), torch.arange(8)
+    >>> data = Images(images, labels, images, labels, (0.5,), (0.5,), "an example")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     train(Options(epochs=2, batch_size=4), folder, images=data).step
+    4
     """
     if options.threads is not None:
         torch.set_num_threads(options.threads)
@@ -79,11 +100,8 @@ def train(
     else:
         run.records.start()
         run.note(kind="start", options=options.plain(), source=data.source, parameters=run.parameters)
-    try:
-        finished = run.epochs()
-    except KeyboardInterrupt:
-        run.save()
-        raise
+    with Interrupt() as interrupt:
+        finished = run.epochs(interrupt)
     accuracy = run.evaluate()
     run.save()
     run.records.save(WEIGHTS, run.model.state_dict())
@@ -102,8 +120,9 @@ class Run:
         if self.steps_an_epoch < 1:
             raise DataError(f"batch_size={options.batch_size} is more than the {len(data.train_images)} images there are")
         self.step, self.spent = 0, 0.0
-        self.began = self.saved = time.perf_counter()
+        self.began = self.saved = self.resumed = time.perf_counter()  # resumed: when training went on after an evaluation
         self.order, self.ordered = torch.empty(0, dtype=torch.int64), -1
+        self.tested = (-1, 0.0)  # step and accuracy of the last evaluation
 
     @property
     def parameters(self) -> int:
@@ -121,7 +140,7 @@ class Run:
         self.records.write(**line)
         self.report(line)
 
-    def epochs(self) -> bool:
+    def epochs(self, interrupt: Interrupt) -> bool:
         """Train to the end or to the time limit; whether all epochs were done."""
         total = self.options.epochs * self.steps_an_epoch
         self.model.train()
@@ -129,6 +148,9 @@ class Run:
             if self.step % self.options.monitor_every == 0:
                 self.monitor()
             self.train_step()
+            if interrupt.asked:
+                self.save()
+                raise KeyboardInterrupt
             if self.step % self.steps_an_epoch == 0 and self.step < total:
                 self.evaluate()
             if time.perf_counter() - self.saved > SAVE_EVERY:
@@ -162,40 +184,42 @@ class Run:
         loss = functional.cross_entropy(scores, labels)
         value = float(loss.detach())
         if not math.isfinite(value):
-            self.records.save(CHECKPOINT, self.state())
-            raise NotConvergedError(
-                f"the loss is {value} at step {self.step}: lower the learning rate ({self.options.learning_rate:g}); the state "
-                f"before this step is in {self.records.folder / CHECKPOINT}"
-            )
+            images = "" if bool(torch.isfinite(x).all()) else ", for images that are not finite"
+            raise self.failure(f"the loss is {value}{images}")
         self.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
+        gradients = {name: p.grad for name, p in self.model.named_parameters() if p.grad is not None}
+        norm = float(torch.stack([torch.linalg.vector_norm(gradient) for gradient in gradients.values()]).norm())
+        if not math.isfinite(norm):
+            broken = [name for name, gradient in gradients.items() if not bool(torch.isfinite(gradient).all())]
+            raise self.failure(f"the gradient has norm {norm}" + (f", not finite in {', '.join(broken)}" if broken else ""))
         self.optimizer.step()
         self.step += 1
-        if self.step % 20 == 0:
+        if self.step % NOTE_EVERY == 0:
             right = float((scores.argmax(1) == labels).float().mean())
-            self.note(kind="train", loss=value, accuracy=right, learning_rate=self.optimizer.param_groups[0]["lr"])
+            rate = self.optimizer.param_groups[0]["lr"]
+            self.note(kind="train", loss=value, accuracy=right, learning_rate=rate, gradient_norm=norm)
 
-    @torch.no_grad()
-    def monitor(self) -> None:
-        """The solver on a fixed batch: iterations, residual, and the constants of W."""
-        x = self.data.scaled(self.data.test_images[: self.options.batch_size])
-        layer = self.model.layer
-        solution = layer.solve(self.model.inputs(x))
-        system = layer.linear.current_system()
-        lipschitz = system.lipschitz_bound()
-        self.note(
-            kind="solver",
-            iterations=int(solution.iterations.max()),
-            residual=float(solution.residual.max()),
-            step_size=solution.step_size,
-            monotonicity=solution.monotonicity,
-            lipschitz_bound=lipschitz,
-            conditioning=lipschitz / solution.monotonicity,
+    def failure(self, what: str) -> NotConvergedError:
+        """What to raise when a step cannot be taken; the state before it is saved."""
+        self.save()
+        return NotConvergedError(
+            f"{what} at step {self.step}: lower the learning rate ({self.options.learning_rate:g}); the state before this step "
+            f"is in {self.records.folder / CHECKPOINT}"
         )
+
+    def monitor(self) -> None:
+        """The solver on a fixed batch of the test set."""
+        rows = slice(0, self.options.batch_size)
+        x, labels = self.data.scaled(self.data.test_images[rows]), self.data.test_labels[rows]
+        self.note(kind="solver", **look(self.model, x, labels))
 
     @torch.no_grad()
     def evaluate(self) -> float:
-        """Accuracy and loss on the whole test set."""
+        """Accuracy and loss on the whole test set; what was evaluated after this step is not again."""
+        if self.tested[0] == self.step:
+            return self.tested[1]
+        trained = time.perf_counter() - self.resumed
         self.model.eval()
         right, loss, count = 0, 0.0, len(self.data.test_images)
         for begin in range(0, count, self.options.batch_size):
@@ -205,7 +229,14 @@ class Run:
             right += int((scores.argmax(1) == labels).sum())
             loss += float(functional.cross_entropy(scores, labels, reduction="sum"))
         self.model.train()
-        self.note(kind="test", accuracy=right / count, loss=loss / count, peak_memory_mb=_peak_memory())
+        self.note(
+            kind="test",
+            accuracy=right / count,
+            loss=loss / count,
+            training_seconds=round(trained, 3),
+            peak_memory_mb=_peak_memory(),
+        )
+        self.tested, self.resumed = (self.step, right / count), time.perf_counter()
         return right / count
 
     def state(self) -> dict[str, Any]:

@@ -27,7 +27,9 @@ def plot(folder: str | Path, *, title: str = "") -> Path:
     _curve(axes[0, 1], lines, "train", "accuracy", "accuracy", "linear", label="training, a batch", alpha=0.4)
     _curve(axes[0, 1], lines, "test", "accuracy", "accuracy", "linear", label="test set", marker="o")
     axes[0, 1].legend()
-    _curve(axes[1, 0], lines, "solver", "iterations", "iterations of the forward pass", "linear")
+    _curve(axes[1, 0], lines, "solver", "iterations", "iterations", "linear", label="forward")
+    _curve(axes[1, 0], lines, "solver", "backward_iterations", "iterations", "linear", label="backward")
+    axes[1, 0].legend()
     _curve(axes[1, 1], lines, "solver", "conditioning", "L/m of I - W (bound)", "log", label="L/m")
     twin = axes[1, 1].twinx()
     _curve(twin, lines, "solver", "residual", "largest relative residual", "log", color="tab:orange")
@@ -38,7 +40,7 @@ def plot(folder: str | Path, *, title: str = "") -> Path:
 
 
 def _curve(axes: Any, lines: list[dict[str, Any]], kind: str, key: str, label_y: str, scale: str, **style: Any) -> None:
-    chosen = [(line["epoch"], line[key]) for line in lines if line.get("kind") == kind]
+    chosen = [(line["epoch"], line[key]) for line in lines if line.get("kind") == kind and key in line]
     if chosen:
         axes.plot(*zip(*chosen, strict=True), **style)
     axes.set(xlabel="epoch", ylabel=label_y, yscale=scale)

@@ -13,6 +13,8 @@ from monops.errors import DataError
 
 METRICS, CHECKPOINT, WEIGHTS = "metrics.jsonl", "checkpoint.pt", "weights.pt"
 
+PARTS = {"options", "model", "optimizer", "step", "seconds"}
+
 
 class Records:
     """The files of one run; lines written after the checkpoint that a run goes on from are dropped."""
@@ -30,7 +32,9 @@ class Records:
     def keep_until(self, step: int) -> None:
         """Drop the lines of later steps, and what is looked at before a step that is to come."""
         kept = [line for line in self.lines() if line["step"] <= step - (line["kind"] == "solver")]
-        self.metrics.write_text("".join(json.dumps(line) + "\n" for line in kept))
+        part = self.folder / f"{METRICS}.part"
+        part.write_text("".join(json.dumps(line) + "\n" for line in kept))
+        os.replace(part, self.metrics)
 
     def write(self, **values: Any) -> None:
         """Append one line."""
@@ -39,7 +43,12 @@ class Records:
 
     def lines(self) -> list[dict[str, Any]]:
         """All lines."""
-        return [json.loads(line) for line in self.metrics.read_text().splitlines()] if self.metrics.exists() else []
+        text = self.metrics.read_text() if self.metrics.exists() else ""
+        whole = text[: text.rfind("\n") + 1]  # a run that was killed may have left half a line
+        try:
+            return [json.loads(line) for line in whole.splitlines()]
+        except ValueError as error:
+            raise DataError(f"{self.metrics} is damaged ({error}): the folder holds no run that can be read") from error
 
     def save(self, name: str, content: Any) -> None:
         """Write a file of torch beside its name, then give it its name."""
@@ -52,5 +61,10 @@ class Records:
         path = self.folder / CHECKPOINT
         if not path.is_file():
             raise DataError(f"{self.folder} has no {CHECKPOINT}: start without --resume")
-        found: dict[str, Any] = torch.load(path, weights_only=True)
+        try:
+            found: dict[str, Any] = torch.load(path, weights_only=True)
+        except Exception as error:  # a damaged file may raise anything
+            raise DataError(f"{path} cannot be read ({type(error).__name__}): start anew in another folder") from error
+        if not isinstance(found, dict) or not PARTS.issubset(found):
+            raise DataError(f"{path} is no checkpoint of a training run: start anew in another folder")
         return found

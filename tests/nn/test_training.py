@@ -1,23 +1,26 @@
-"""Training: identical continuation after a cut, records, schedules, sentences; networks at their published sizes; loaders."""
+"""Training: identical continuation after a cut, records, schedules, what ends a run, sentences."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
-import pickle
+import signal
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch", reason="monops_nn needs torch")
+pytest.importorskip("torch", reason="monops_nn needs torch")
+import torch
 
-from monops.errors import DataError, NotConvergedError, ShapeError  # noqa: E402
-from monops_nn import cli, models  # noqa: E402
-from monops_nn.datasets import Images, images, load_images  # noqa: E402
-from monops_nn.training import Options, loop, train  # noqa: E402
-from monops_nn.training.records import CHECKPOINT, METRICS, WEIGHTS  # noqa: E402
+from monops.errors import DataError, NotConvergedError
+from monops_nn import cli, models
+from monops_nn.datasets import Images
+from monops_nn.training import Options, loop, train
+from monops_nn.training.interrupt import Interrupt
+from monops_nn.training.monitor import look
+from monops_nn.training.progress import progress
+from monops_nn.training.records import CHECKPOINT, METRICS, WEIGHTS, Records
 
 
 def some_images(count: int = 96, side: int = 28, channels: int = 1) -> Images:
@@ -50,14 +53,15 @@ def test_a_run_that_was_cut_goes_on_with_identical_numbers(tmp_path: Path, monke
         step_once, out = loop.Run.train_step, tmp_path / f"cut{cut}"
 
         def stops(run: Any, cut: int = cut, step_once: Any = step_once) -> None:
-            if run.step == cut:
-                raise KeyboardInterrupt
+            if run.step == cut - 1:
+                signal.raise_signal(signal.SIGINT)  # Ctrl-C in the middle of a step: it is done first
             step_once(run)
 
         with monkeypatch.context() as patch:
             patch.setattr(loop.Run, "train_step", stops)
             with pytest.raises(KeyboardInterrupt):
                 train(TINY, out, images=data)
+        assert torch.load(out / CHECKPOINT, weights_only=True)["step"] == cut
         resumed = train(TINY, out, images=data, resume=True)
         for got, expected in zip(resumed.model.parameters(), whole.model.parameters(), strict=True):
             torch.testing.assert_close(got, expected, rtol=0, atol=0)
@@ -98,15 +102,78 @@ def test_a_time_limit_ends_with_an_evaluation_and_a_checkpoint(tmp_path: Path) -
     assert train(TINY, tmp_path, images=some_images(), resume=True).finished
 
 
-def test_a_loss_that_is_not_finite_names_the_step_and_keeps_the_state(tmp_path: Path) -> None:
-    data = some_images()
-    broken = data._replace(mean=(float("nan"),))
+def test_a_second_interrupt_ends_at_once_and_handlers_come_back() -> None:
+    before = signal.getsignal(signal.SIGINT)
+    with Interrupt() as interrupt:
+        signal.raise_signal(signal.SIGTERM)
+        assert interrupt.asked
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_what_is_not_finite_is_named_and_the_state_before_it_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    options = dataclasses.replace(TINY, monitor_every=10**6)
+    broken = some_images()._replace(mean=(float("nan"),))
     with (
         pytest.warns(UserWarning, match="non-finite"),
-        pytest.raises(NotConvergedError, match="the loss is nan at step 0: lower"),
+        pytest.raises(NotConvergedError, match="the loss is nan, for images that are not finite at step 0: lower"),
     ):
-        train(dataclasses.replace(TINY, monitor_every=10**6), tmp_path, images=broken)
-    assert torch.load(tmp_path / CHECKPOINT, weights_only=True)["step"] == 0
+        train(options, tmp_path / "images", images=broken)
+    assert torch.load(tmp_path / "images" / CHECKPOINT, weights_only=True)["step"] == 0
+
+    step_once = loop.Run.train_step
+
+    def breaks(run: Any) -> None:
+        if run.step == 3:
+            run.model.scores.bias.register_hook(lambda gradient: gradient * float("inf"))
+        step_once(run)
+
+    monkeypatch.setattr(loop.Run, "train_step", breaks)
+    with pytest.raises(NotConvergedError, match=r"the gradient has norm .* not finite in scores\.bias at step 3: lower"):
+        train(options, tmp_path / "gradient", images=some_images())
+    state = torch.load(tmp_path / "gradient" / CHECKPOINT, weights_only=True)
+    assert state["step"] == 3
+    assert all(bool(torch.isfinite(value).all()) for name, value in state["model"].items() if isinstance(value, torch.Tensor))
+
+
+def test_a_file_that_was_cut_or_damaged(tmp_path: Path) -> None:
+    data = some_images()
+    train(dataclasses.replace(TINY, minutes=1e-6), tmp_path, images=data)
+    with (tmp_path / METRICS).open("a") as stream:
+        stream.write('{"step": 1, "ki')  # killed while writing
+    assert train(TINY, tmp_path, images=data, resume=True).finished
+    assert [line["kind"] for line in metrics(tmp_path)].count("start") == 1
+    content = (tmp_path / CHECKPOINT).read_bytes()
+    for damaged in (content[: len(content) // 2], b"", b"text"):
+        (tmp_path / CHECKPOINT).write_bytes(damaged)
+        with pytest.raises(DataError, match=r"checkpoint\.pt cannot be read"):
+            train(TINY, tmp_path, images=data, resume=True)
+    torch.save({"weights": 1}, tmp_path / CHECKPOINT)
+    with pytest.raises(DataError, match="is no checkpoint of a training run"):
+        train(TINY, tmp_path, images=data, resume=True)
+    (tmp_path / METRICS).write_text("text\n")
+    with pytest.raises(DataError, match="is damaged"):
+        Records(tmp_path).lines()
+
+
+@pytest.mark.parametrize("model", models.MODELS)
+def test_the_monitor_sees_both_passes_of_the_training_step(model: str) -> None:
+    torch.manual_seed(0)
+    network = models.build(model, "mnist", tol=1e-5)
+    seen = look(network, torch.randn(3, 1, 28, 28), torch.tensor([1, 2, 3]))
+    assert seen["residual"] <= 1e-5
+    assert seen["backward_residual"] <= 1e-5
+    assert seen["monotonicity"] == 1.0
+    assert seen["conditioning"] == seen["lipschitz_bound"] >= 1.0
+    rough = look(network_with(network, 1e-1), torch.randn(3, 1, 28, 28), torch.tensor([1, 2, 3]))
+    assert rough["iterations"] <= seen["iterations"]
+    assert rough["backward_iterations"] <= seen["backward_iterations"]
+
+
+def network_with(network: models.Classifier, tolerance: float) -> models.Classifier:
+    network.layer.tol = tolerance
+    return network
 
 
 @pytest.mark.parametrize(
@@ -159,114 +226,26 @@ def test_the_command_says_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFi
     assert "unrecognized arguments: --modle" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(
-    ("model", "data", "parameters"),
-    [
-        ("dense", "mnist", 84_313),
-        ("single-convolution", "mnist", 79_500),
-        ("multi-tier", "mnist", 81_394),
-        ("single-convolution", "cifar10", 172_218),
-        ("multi-tier", "cifar10", 170_194),
-    ],
-)
-def test_networks_have_the_published_sizes(model: str, data: str, parameters: int) -> None:
-    network = models.build(model, data)
-    assert sum(value.numel() for value in network.parameters()) == parameters
-    assert network(torch.zeros(2, *network.images)).shape == (2, 10)
-    with pytest.raises(ShapeError, match="this network needs"):
-        network(torch.zeros(2, 5, 5))
+def test_what_a_run_says_without_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    base = {"step": 1, "epoch": 0.5, "seconds": 2.0}
+    with progress(3) as say:
+        for loss in (0.5, 0.25):
+            say({**base, "kind": "train", "loss": loss, "accuracy": 0.5})
+        say({**base, "kind": "test", "accuracy": 0.75, "loss": 0.125})
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 2  # the second about the loss came too soon
+    assert "loss 0.5" in lines[0]
+    assert "accuracy 0.75" in lines[1]
 
 
-def test_an_unknown_network_is_refused() -> None:
-    with pytest.raises(DataError, match="choose one of dense, single-convolution, multi-tier"):
-        models.build("resnet", "mnist")
-
-
-# ---- loaders --------------------------------------------------------------------------------------------
-
-
-def cifar_records(count: int, seed: int = 0) -> np.ndarray[Any, Any]:
-    generator = np.random.default_rng(seed)
-    records = generator.integers(0, 256, (count, images.RECORD)).astype(np.uint8)
-    records[:, 0] %= 10
-    return records
-
-
-def write_binary(folder: Path) -> None:
-    folder.mkdir(parents=True)
-    for seed, name in enumerate([*images.TRAIN, "test_batch"]):
-        cifar_records(3, seed).tofile(folder / f"{name}.bin")
-
-
-def write_pickles(folder: Path) -> None:
-    folder.mkdir(parents=True)
-    for seed, name in enumerate([*images.TRAIN, "test_batch"]):
-        records = cifar_records(3, seed)
-        content = {b"data": records[:, 1:], b"labels": records[:, 0].tolist(), b"batch_label": b"x"}
-        (folder / name).write_bytes(pickle.dumps(content, protocol=2))
-
-
-def test_both_layouts_of_cifar_hold_the_same(tmp_path: Path) -> None:
-    write_binary(tmp_path / "a" / images.BINARY)
-    write_pickles(tmp_path / "b" / images.PICKLED)
-    first, second = load_images("cifar10", tmp_path / "a"), load_images("CIFAR10", tmp_path / "b")
-    assert first.train_images.shape == (15, 3, 32, 32)
-    for got, expected in zip(first[:4], second[:4], strict=True):
-        torch.testing.assert_close(got, expected, rtol=0, atol=0)
-    record = cifar_records(3, 0)[1]
-    assert int(first.train_labels[1]) == record[0]
-    assert int(first.train_images[1, 2, 0, 5]) == record[1 + 2 * 1024 + 5]  # blue plane, first row
-    scaled = first.scaled(first.train_images[:1])
-    expected = (first.train_images[0, 1, 3, 4].double() / 255 - 0.4822) / 0.2435
-    torch.testing.assert_close(scaled[0, 1, 3, 4].double(), expected, rtol=1e-6, atol=1e-6)
-
-
-def test_damaged_and_foreign_files_are_named(tmp_path: Path) -> None:
-    write_binary(tmp_path / images.BINARY)
-    path = tmp_path / images.BINARY / "data_batch_2.bin"
-    path.write_bytes(path.read_bytes()[:-1])
-    with pytest.raises(DataError, match=r"data_batch_2\.bin should hold records of 3073 bytes"):
-        load_images("cifar10", tmp_path)
-    folder = tmp_path / "p"
-    write_pickles(folder / images.PICKLED)
-    bad = folder / images.PICKLED / "data_batch_1"
-    bad.write_bytes(b"text")
-    with pytest.raises(DataError, match="data_batch_1 is no batch of CIFAR-10"):
-        load_images("cifar10", folder)
-
-
-class Harmful:
-    """Would run code when unpickled by the ordinary reader."""
-
-    def __reduce__(self) -> Any:
-        return (Path.touch, (Path("/tmp/should-not-exist-monops"),))
-
-
-def test_pickles_run_no_code(tmp_path: Path) -> None:
-    write_pickles(tmp_path / images.PICKLED)
-    (tmp_path / images.PICKLED / "data_batch_1").write_bytes(pickle.dumps(Harmful()))
-    with pytest.raises(DataError, match="it asks for"):
-        load_images("cifar10", tmp_path)
-    assert not Path("/tmp/should-not-exist-monops").exists()
-
-
-def test_fashion_mnist_has_the_layout_of_mnist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from tests.nn.test_datasets import write_idx
-
-    place = tmp_path / "fashion-mnist"
-    place.mkdir()
-    for name, shape in zip(images.FILES, [(5, 28, 28), (5,), (2, 28, 28), (2,)], strict=True):
-        write_idx(place / name, np.arange(np.prod(shape)).reshape(shape) % 10)
-    monkeypatch.setenv("MONOPS_DATA", str(tmp_path))
-    found = load_images("fashion_mnist")
-    assert found.train_images.shape == (5, 1, 28, 28)
-    assert found.test_labels.tolist() == [0, 1]
-    with pytest.raises(DataError, match="the data set 'mnit' is unknown: choose one of mnist, fashion-mnist, cifar10"):
-        load_images("mnit")
-    monkeypatch.delenv("MONOPS_DATA")
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    with pytest.raises(DataError, match="Fashion-MNIST was not found: set MONOPS_DATA"):
-        load_images("fashion-mnist")
-    monkeypatch.setattr(images, "FASHION_URL", place.as_uri() + "/")
-    with pytest.raises(DataError, match="has md5"):
-        load_images("fashion-mnist", tmp_path / "target", download=True)
+def test_a_run_by_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("matplotlib", reason="plots need matplotlib")
+    monkeypatch.setattr(loop, "load_images", lambda *places, **options: some_images())
+    command = ["train", "--epochs", "2", "--batch-size", "32", "--out", str(tmp_path / "run")]
+    assert cli.main(command) == 0
+    out = capsys.readouterr().out
+    assert "all epochs done" in out
+    assert (tmp_path / "run" / "curves.png").is_file()
+    assert cli.main(command) == 1
+    assert "holds a run already" in capsys.readouterr().err
+    assert cli.main([*command, "--resume"]) == 0
