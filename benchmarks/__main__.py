@@ -8,9 +8,10 @@ from collections.abc import Callable
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # one thread for everybody; NumPy reads it when it is imported
 
-from benchmarks import overhead, programs, prox, solve
+from benchmarks import mondeq, overhead, programs, prox, solve
 
 BENCHMARKS: dict[str, Callable[..., None]] = {
+    "mondeq": mondeq.main,
     "overhead": overhead.main,
     "programs": programs.main,
     "prox": prox.main,

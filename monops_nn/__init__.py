@@ -6,10 +6,11 @@ except ImportError as error:
     raise ImportError("monops_nn needs torch: pip install 'monops[nn]'") from error
 
 from monops_nn.activations import ACTIVATIONS
+from monops_nn.loading import load_original
 from monops_nn.mondeq import MonDEQ
 from monops_nn.newton import LayerNewton
 from monops_nn.operators import ActivationDerivative, ActivationOperator, CoupledDerivative, EquilibriumOperator
-from monops_nn.parametrize import MonotoneLinear
+from monops_nn.parametrize import MonotoneLinear, MultiTierConvolution
 from monops_nn.solution import Solution
 from monops_nn.systems import DenseSystem, System
 
@@ -23,6 +24,8 @@ __all__ = [
     "LayerNewton",
     "MonDEQ",
     "MonotoneLinear",
+    "MultiTierConvolution",
     "Solution",
     "System",
+    "load_original",
 ]
