@@ -17,6 +17,9 @@ import monops  # noqa: E402
 from monops import errors  # noqa: E402
 from monops_nn import MonDEQ, MonotoneLinear  # noqa: E402
 from monops_nn.equilibrium import Equilibrium  # noqa: E402
+from monops_nn.parametrize.circular_convolution import CircularConvolution  # noqa: E402
+from monops_nn.parametrize.multi_tier import MultiTierConvolution  # noqa: E402
+from monops_nn.parametrize.padded_convolution import PaddedConvolution  # noqa: E402
 from tests.nn.layers import inputs, layer, sigma  # noqa: E402
 
 STEPS = (1.0, 0.5, 0.25, 0.125)
@@ -118,6 +121,29 @@ def test_a_pass_leaves_nothing_on_the_module_and_is_freed() -> None:
     del z, node
     gc.collect()
     assert kept() is None
+
+
+@pytest.mark.parametrize("free", [-8.0, -1.0, 3.0])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: PaddedConvolution(2, 4, monotonicity=0.4, dtype=torch.float64),
+        lambda: CircularConvolution(2, 4, monotonicity=0.4, dtype=torch.float64),
+        lambda: MultiTierConvolution((2, 2), 4, monotonicity=0.4, dtype=torch.float64),
+    ],
+    ids=["padded", "circular", "tiers"],
+)
+def test_no_value_of_a_gain_costs_the_monotonicity(make: Any, free: float) -> None:
+    """A free factor of A'A brought lambda_min(sym(I - W)) from 1 to -1.87 at -3; its square root gave NaN."""
+    torch.manual_seed(0)
+    linear = make()
+    with torch.no_grad():
+        for name, gain in linear.named_parameters():
+            if "gain" in name:
+                gain.fill_(free)
+        W = linear.weight()
+    least = torch.linalg.eigvalsh(torch.eye(W.shape[0], dtype=torch.float64) - 0.5 * (W + W.mT))[0]
+    assert float(least) >= 0.4 - 1e-12
 
 
 @pytest.mark.parametrize("tol", [1e-2, 1e-3, 1e-4, 1e-5])
