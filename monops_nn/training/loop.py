@@ -234,6 +234,7 @@ class Run:
             accuracy=right / count,
             loss=loss / count,
             training_seconds=round(trained, 3),
+            processor_seconds=round(time.process_time(), 3),  # of this process: what a machine shared with others leaves out
             peak_memory_mb=_peak_memory(),
         )
         self.tested, self.resumed = (self.step, right / count), time.perf_counter()
