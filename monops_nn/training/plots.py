@@ -29,7 +29,7 @@ def plot(folder: str | Path, *, title: str = "") -> Path:
     tested = sorted(line["accuracy"] for line in lines if line["kind"] == "test")
     if tested:  # the first epochs may leave the picture, so that the last ones can be told apart
         median = tested[len(tested) // 2]
-        axes[0, 1].set_ylim(bottom=max(0.0, median - 3.0 * (1.0 - median)), top=1.0)
+        axes[0, 1].set_ylim(bottom=max(0.0, median - 3.0 * (1.0 - median) - 0.01), top=1.001)
     _curve(axes[1, 0], lines, "solver", "iterations", "iterations", "linear", label="forward")
     _curve(axes[1, 0], lines, "solver", "backward_iterations", "iterations", "linear", label="backward")
     for place in (axes[0, 1], axes[1, 0]):
