@@ -24,7 +24,32 @@ SUFFICIENT = 1e-4  # part of the predicted decrease that a step must reach
 HALVINGS = 6
 ATTEMPTS = 5  # free sets that one Newton step tries
 SINGULAR = 30  # ordinary Newton steps for which one with a singular system counts
+NEARLY, MOST_PRODUCTS = 1e-4, 200  # relative residual of conjugate gradients, and when they give way to a factorisation
 FIRST_STEPS, MANY_STEPS = 5, 40  # accelerated steps between which Newton is tried; where it has a singular system
+
+
+class SparseGram:
+    """C* diag(weights) C by its products, C a SciPy sparse matrix with far fewer entries than C*C has."""
+
+    def __init__(self, columns: Any, weights: np.ndarray[Any, Any]) -> None:
+        self.columns, self.weights = columns, weights
+        self._transposed = columns.T.tocsr()
+
+    def __matmul__(self, x: Array) -> Array:
+        return self._transposed @ (self.weights * (self.columns @ x))
+
+    def diagonal(self) -> np.ndarray[Any, Any]:
+        """Its diagonal."""
+        return np.asarray(self._transposed.power(2) @ self.weights)
+
+    def restrict(self, index: np.ndarray[Any, Any]) -> SparseGram:
+        """The block of some entries."""
+        return self if index.size == self.columns.shape[1] else SparseGram(self.columns[:, index], self.weights)
+
+    def dense(self) -> np.ndarray[Any, Any]:
+        """As a matrix."""
+        scaled = self._transposed.multiply(self.weights).tocsr()
+        return np.asarray((scaled @ self.columns).toarray())
 
 
 class Pieces(NamedTuple):
@@ -213,7 +238,15 @@ def value_change(g: Separable, x: Array, move: Array) -> float:
 
 
 def solve_reduced(hessian: Array, diagonal: Array, right: Array, free: Array) -> Array:
-    """d with (H + diagonal)_FF d_F = right_F on the free entries F, and 0 on the others; H positive semidefinite."""
+    """d with (H + diagonal)_FF d_F = right_F on the free entries F, and 0 on the others; H positive semidefinite.
+
+    Where H is known by its products, to a relative residual of NEARLY.
+    """
+    if isinstance(hessian, SparseGram):
+        found = conjugate_gradients(hessian, diagonal, right, free)
+        if found is not None:
+            return found
+        hessian = hessian.dense()
     if type(hessian) is not np.ndarray:
         return _solve_masked(hessian, diagonal, right, free)
     index = np.flatnonzero(free)
@@ -224,6 +257,35 @@ def solve_reduced(hessian: Array, diagonal: Array, right: Array, free: Array) ->
         matrix.flat[:: index.size + 1] += diagonal[index]
         solution[index] = solve_positive(matrix, right[index])
     return solution
+
+
+def conjugate_gradients(hessian: SparseGram, diagonal: Array, right: Array, free: Array) -> Array | None:
+    """The solution of ``solve_reduced``, preconditioned by the diagonal; None where it takes more than MOST_PRODUCTS products.
+
+    Inexact Newton directions lower the objective (Dembo, Eisenstat and Steihaug 1982), and the line search sees to it.
+    """
+    index = np.flatnonzero(free)
+    matrix, shift = hessian.restrict(index), diagonal[index]
+    scale = matrix.diagonal() + shift
+    if not np.all(scale > 0):
+        return None
+    x, residual = np.zeros_like(right[index]), right[index]
+    scaled = residual / scale
+    direction, square, target = scaled, float(residual @ scaled), NEARLY * float(np.linalg.norm(residual))
+    for _ in range(MOST_PRODUCTS):
+        image = matrix @ direction + shift * direction
+        curved = float(direction @ image)
+        if not 0.0 < curved < math.inf:
+            return None
+        x, residual = x + square / curved * direction, residual - square / curved * image
+        if float(np.linalg.norm(residual)) <= target:
+            solution = np.zeros_like(right)
+            solution[index] = x
+            return solution
+        scaled = residual / scale
+        square, before = float(residual @ scaled), square
+        direction = scaled + square / before * direction
+    return None
 
 
 def solve_positive(matrix: np.ndarray[Any, Any], right: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

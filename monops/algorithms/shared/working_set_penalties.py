@@ -9,7 +9,15 @@ from typing import Any
 import numpy as np
 
 from monops import arrays
-from monops.algorithms.shared.piecewise_newton import FIRST_STEPS, SUFFICIENT, Model, Point, solve_positive, value_change
+from monops.algorithms.shared.piecewise_newton import (
+    FIRST_STEPS,
+    SUFFICIENT,
+    Model,
+    Point,
+    SparseGram,
+    solve_positive,
+    value_change,
+)
 from monops.algorithms.shared.working_sets import device_indices, finite_ends
 from monops.arrays import Array
 from monops.functions import Scaling, TreeGroupL2
@@ -131,7 +139,8 @@ class Groups:
 
     def model(self, hessian: Array, gradient: Array, center: Array, rank: float, columns: Array | None = None) -> GroupModel:
         """The quadratic model plus g; ``columns``, where they are dense, are C of the Hessian C*C."""
-        model = GroupModel(self, hessian, gradient, center, rank)
+        matrix = hessian.dense() if isinstance(hessian, SparseGram) else hessian
+        model = GroupModel(self, matrix, gradient, center, rank)
         model.columns = columns
         return model
 

@@ -9,8 +9,12 @@ import numpy as np
 import scipy.sparse
 
 from monops import arrays
+from monops.algorithms.shared.piecewise_newton import SparseGram
 from monops.arrays import Array
 from monops.functions.separable import Separable
+
+DIRECT = 100  # unknowns up to which a factorisation costs less than conjugate gradients
+MUCH = 8  # products of a sparse matrix and its transpose for which one with their dense product counts
 
 
 def finite_ends(g: Separable) -> tuple[Any, Any]:
@@ -55,8 +59,10 @@ def columns_of(linear_map: Any, indices: np.ndarray[Any, Any], like: Array) -> A
 
 
 def weighted_gram(columns: Any, weights: Array) -> Array:
-    """C* diag(weights) C."""
+    """C* diag(weights) C; by its products where that is much cheaper than the matrix."""
     if scipy.sparse.issparse(columns):
+        if columns.shape[1] > DIRECT and MUCH * columns.nnz < columns.shape[1] ** 2:
+            return SparseGram(columns, weights)
         scaled = columns.copy()
         scaled.data = scaled.data * weights[scaled.indices]
         return (columns.T @ scaled).toarray()
