@@ -1,10 +1,12 @@
 """Time to accuracy of ``monops.solve`` with default settings, beside the strongest peers: ``./run bench solve``.
 
-``python -m benchmarks solve [--rows a,b] [--quick] [--limit SECONDS] [--out FILE] [--by-hand]``. One process, one BLAS thread.
-Every solver runs over a range of tolerances, coarse to fine, until its answer is right to 1e-9 or its time is over; one checker
-judges all answers: relative excess over the least value that anybody finds, or relative infeasibility, whichever is larger.
-The time of an accuracy is that of the fastest run that reaches it, the median of three; set-up counts, for ours also the
-constants and the choice of the method; what numba compiles is compiled before, for everybody. ``default`` is ``solve(problem)``
+``python -m benchmarks solve [--rows a,b] [--quick] [--limit SECONDS] [--row-limit SECONDS] [--out FILE] [--by-hand]``. One
+process, one BLAS thread. Every solver runs over a range of tolerances, coarse to fine, until its answer is right to 1e-9 or
+its time is over: ``--limit`` for one call, an equal share of ``--row-limit`` for all. One checker judges all answers: relative
+excess over the least value that anybody finds (rows that nobody ends quickly bring a long run with a certified bound as their
+reference, outside of the timing), or relative infeasibility, whichever is larger. The time of an accuracy is that of the
+fastest run that reaches it, the median of three while the row has time; set-up counts, for ours also the constants and the
+choice of the method; what numba compiles is compiled before, for everybody. ``default`` is ``solve(problem)``
 with no argument at all. ``--by-hand`` adds the methods that a row names, to see whether the choice was good.
 """
 
@@ -108,29 +110,32 @@ def least(case: Case, runs: list[Run], known: float) -> float:
 
 
 def sweep(
-    case: Case, call: Callable[[float | None], tuple[Any, int | None, str]], limit: float, known: float, default: bool
+    case: Case,
+    call: Callable[[float | None], tuple[Any, int | None, str]],
+    limit: float,
+    share: float,
+    known: float,
+    default: bool,
 ) -> list[Run]:
     """Runs from coarse to fine, after one to warm up, until 1e-9 is reached, or the time is over, or nothing changes."""
-    timed(case, call, TOLERANCES[0])
-    runs, begin = [], time.perf_counter()
-    if default:
-        runs.append(timed(case, call, None))
-    for tolerance in TOLERANCES:
+    slow = all(timed(case, call, tolerance).seconds > limit for tolerance in (TOLERANCES[0], FINE))  # what is compiled is now
+    runs, begin = [timed(case, call, None)] if default else [], time.perf_counter()
+    for tolerance in (FINE,) if slow else TOLERANCES:  # a slow solver is asked once, for all the accuracy
         run = timed(case, call, tolerance)
         runs.append(run)
         if not math.isfinite(run.value) or error_of(case, run, known) <= 0.1 * LEVELS[-1]:
             break
-        if run.seconds > limit or time.perf_counter() - begin > 3.0 * limit:
+        if run.seconds > limit or time.perf_counter() - begin > share:
             if tolerance > FINE and run.seconds < 5.0 * limit and not default:
-                runs.append(timed(case, call, FINE))  # a slow solver is asked once for all the accuracy
+                runs.append(timed(case, call, FINE))  # once, for all the accuracy
             break
         if len(runs) > 3 and len({(old.value, old.iterations) for old in runs[-4:]}) == 1:
             break
     return runs
 
 
-def times(case: Case, call: Any, runs: list[Run], best: float) -> list[tuple[float, int | None] | None]:
-    """For each level the median time of three of the fastest run that reaches it, and its iterations."""
+def times(case: Case, call: Any, runs: list[Run], best: float, end: float) -> list[tuple[float, int | None] | None]:
+    """For each level the median time of three, before the end, of the fastest run that reaches it, and its iterations."""
     found: list[tuple[float, int | None] | None] = []
     medians: dict[float, float] = {}
     for level in LEVELS:
@@ -141,19 +146,26 @@ def times(case: Case, call: Any, runs: list[Run], best: float) -> list[tuple[flo
         run = min(right, key=lambda run: run.seconds)
         if run.tolerance not in medians:
             again = [run.seconds]
-            if run.seconds < 2.0:
-                asked = None if math.isnan(run.tolerance) else run.tolerance
+            asked = None if math.isnan(run.tolerance) else run.tolerance
+            if time.perf_counter() + 2.0 * run.seconds < end:
                 again += [timed(case, call, asked).seconds for _ in range(2)]
             medians[run.tolerance] = statistics.median(again)
         found.append((medians[run.tolerance], run.iterations))
     return found
 
 
-def run_row(name: str, shrink: int, limit: float, by_hand: bool, optima: dict[str, float]) -> list[dict[str, Any]]:
+def run_row(
+    name: str, shrink: int, limit: float, row_limit: float, by_hand: bool, optima: dict[str, float]
+) -> list[dict[str, Any]]:
     """All solvers of a row: one record each; ``optima`` has the least values that earlier runs found, and learns."""
     case = ROWS[name](shrink)
     key = f"{name}/{shrink}/{case.scale!r}"
     known = optima.get(key, math.inf)
+    if case.reference is not None:
+        value, excess = case.reference(row_limit)
+        known = min(known, value)
+        print(f"\n{name}: reference {value!r}, certified to {excess / max(abs(value), 1e-300):.1e} of it")
+    end = time.perf_counter() + 1.5 * row_limit
     calls: dict[str, Any] = {"monops": ours(case, None, limit)}
     records: list[dict[str, Any]] = []
     if by_hand:
@@ -166,12 +178,12 @@ def run_row(name: str, shrink: int, limit: float, by_hand: bool, optima: dict[st
     runs: dict[str, list[Run]] = {}
     best = known
     for title, call in calls.items():
-        runs[title] = sweep(case, call, limit, best, title == "monops")
+        runs[title] = sweep(case, call, limit, row_limit / len(calls), best, title == "monops")
         best = least(case, [run for some in runs.values() for run in some], known)
     optima[key] = best
     for title, call in calls.items():
         record: dict[str, Any] = {"row": name, "solver": title, "shrink": shrink, "best": best}
-        record["times"] = times(case, call, runs[title], best)
+        record["times"] = times(case, call, runs[title], best, end)
         record["least_error"] = min(error_of(case, run, best) for run in runs[title])
         record["remark"] = runs[title][-1].remark
         record["runs"] = [run._asdict() | {"error": error_of(case, run, best)} for run in runs[title]]
@@ -229,6 +241,7 @@ def main(*arguments: str) -> None:
     parser.add_argument("--rows", default=",".join(ROWS), help="names, separated by commas; all by default")
     parser.add_argument("--quick", action="store_true", help="sizes divided by four")
     parser.add_argument("--limit", type=float, default=2.0, help="seconds for one call of a solver")
+    parser.add_argument("--row-limit", type=float, default=20.0, help="seconds for all runs of a row; a call is not cut short")
     parser.add_argument("--by-hand", action="store_true", help="also the methods that the rows name")
     parser.add_argument("--out", default="out/solve.jsonl", help="file for one JSON line a solver and row")
     settings = parser.parse_args(arguments)
@@ -247,7 +260,9 @@ def main(*arguments: str) -> None:
     )
     with path.open("w") as file:
         for name in wanted:
-            records = run_row(name, QUICK if settings.quick else 1, settings.limit, settings.by_hand, optima)
+            records = run_row(
+                name, QUICK if settings.quick else 1, settings.limit, settings.row_limit, settings.by_hand, optima
+            )
             show(records)
             everything += records
             file.writelines(json.dumps(record) + "\n" for record in records)

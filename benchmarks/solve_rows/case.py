@@ -15,7 +15,8 @@ class Case(NamedTuple):
     """A problem at a size: ours, what an answer is worth, how far it is from feasible (relative), and the peers.
 
     ``value`` is compared with the least value that any solver finds; where ``exact`` is set it is a gap, whose optimum is 0,
-    relative to ``exact``. ``scale`` is the size of a residual, for our tolerances.
+    relative to ``exact``. ``scale`` is the size of a residual, for our tolerances. ``reference``, of seconds to spend, is the
+    value of a long run and a bound of its excess over the optimum, for problems that no solver of the row ends quickly.
     """
 
     problem: Callable[[], Any]
@@ -28,6 +29,7 @@ class Case(NamedTuple):
     start: Any = None
     batch_ndim: int = 0
     by_hand: tuple[Any, ...] = ()
+    reference: Callable[[float], tuple[float, float]] | None = None
 
 
 def feasible(x: Any) -> float:
