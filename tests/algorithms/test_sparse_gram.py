@@ -59,7 +59,7 @@ def test_sparse_logistic_solutions_with_large_working_sets_meet_the_inclusion(
     labels = np.where(rng.standard_normal(m) > 0, 1.0, -1.0)
     weight = 0.15 * float(np.max(np.abs(A.T @ labels))) / 2
     made: list[int] = []
-    whole = working_sets.SparseGram.__init__
+    whole = SparseGram.__init__
 
     def counted(self: SparseGram, C: object, weights: np.ndarray) -> None:
         made.append(C.shape[1])  # type: ignore[attr-defined]
