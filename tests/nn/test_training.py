@@ -249,3 +249,11 @@ def test_a_run_by_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert cli.main(command) == 1
     assert "holds a run already" in capsys.readouterr().err
     assert cli.main([*command, "--resume"]) == 0
+
+
+def test_lines_after_the_checkpoint_are_dropped(tmp_path: Path) -> None:
+    records = Records(tmp_path)
+    for step, kind in ((0, "start"), (0, "solver"), (4, "train"), (4, "solver"), (5, "train")):
+        records.write(step=step, kind=kind)
+    records.keep_until(4)  # the next thing a run does at step 4 is to look at the solver
+    assert [(line["step"], line["kind"]) for line in records.lines()] == [(0, "start"), (0, "solver"), (4, "train")]
