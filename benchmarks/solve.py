@@ -1,12 +1,13 @@
 """Time to accuracy of ``monops.solve`` with default settings, beside the strongest peers: ``./run bench solve``.
 
 ``python -m benchmarks solve [--rows a,b] [--quick] [--limit SECONDS] [--row-limit SECONDS] [--out FILE] [--by-hand]``. One
-process, one BLAS thread. Every solver runs over a range of tolerances, coarse to fine, until its answer is right to 1e-9 or
-its time is over: ``--limit`` for one call, an equal share of ``--row-limit`` for all. One checker judges all answers: relative
-excess over the least value that anybody finds (rows that nobody ends quickly bring a long run with a certified bound as their
-reference, outside of the timing), or relative infeasibility, whichever is larger. The time of an accuracy is that of the
-fastest run that reaches it, the median of three while the row has time; set-up counts, for ours also the constants and the
-choice of the method; what numba compiles is compiled before, for everybody. ``default`` is ``solve(problem)``
+process, one BLAS thread; times are processor seconds, which other work on the machine disturbs least. Every solver runs over a
+range of tolerances, coarse to fine, until its answer is right to 1e-9 or its time is over: ``--limit`` for one call, an equal
+share of ``--row-limit`` for all. One checker judges all answers: relative excess over the least value that anybody finds (rows
+that nobody ends quickly bring a long run with a certified bound as their reference, outside of the timing), or relative
+infeasibility, whichever is larger. The time of an accuracy is that of the fastest run that reaches it, the median of three
+while the row has time; set-up counts, for ours also the constants and the choice of the method; what numba compiles is compiled
+before, for everybody. ``default`` is ``solve(problem)``
 with no argument at all. ``--by-hand`` adds the methods that a row names, to see whether the choice was good.
 """
 
@@ -50,7 +51,7 @@ def ours(case: Case, method: Any, limit: float) -> Callable[[float | None], tupl
     """``monops.solve`` as a call of a tolerance (None: the default one)."""
 
     def call(tolerance: float | None) -> tuple[Any, int | None, str]:
-        begin = time.perf_counter()
+        begin = time.process_time()
         result = monops.solve(
             case.problem(),
             method,
@@ -58,7 +59,7 @@ def ours(case: Case, method: Any, limit: float) -> Callable[[float | None], tupl
             x0=case.start,
             batch_ndim=case.batch_ndim,
             max_iter=1_000_000,
-            callback=lambda check: time.perf_counter() - begin > limit,
+            callback=lambda check: time.process_time() - begin > limit,
             on_failure="ignore",
         )
         return case.read(result), int(np.max(result.iterations)), f"{result.algorithm.name}, {result.status}"
@@ -78,13 +79,13 @@ def peer(call: Callable[[float], tuple[Any, int | None]]) -> Callable[[float | N
 
 def timed(case: Case, call: Callable[[float | None], tuple[Any, int | None, str]], tolerance: float | None) -> Run:
     """One call, judged; a failure is an answer with infinite errors."""
-    begin = time.perf_counter()
+    begin = time.process_time()
     try:
         x, iterations, remark = call(tolerance)
-        seconds = time.perf_counter() - begin
+        seconds = time.process_time() - begin
         value, violation = float(case.value(x)), float(case.violation(x))
     except Exception as error:  # a solver that refuses or breaks is a line of the table, not the end of it
-        return Run(0.0, time.perf_counter() - begin, math.inf, math.inf, None, f"{type(error).__name__}: {str(error)[:150]}")
+        return Run(0.0, time.process_time() - begin, math.inf, math.inf, None, f"{type(error).__name__}: {str(error)[:150]}")
     if not (math.isfinite(value) and math.isfinite(violation)):
         value = violation = math.inf
     return Run(math.nan if tolerance is None else tolerance, seconds, value, violation, iterations, remark)
@@ -119,13 +120,13 @@ def sweep(
 ) -> list[Run]:
     """Runs from coarse to fine, after one to warm up, until 1e-9 is reached, or the time is over, or nothing changes."""
     slow = all(timed(case, call, tolerance).seconds > limit for tolerance in (TOLERANCES[0], FINE))  # what is compiled is now
-    runs, begin = [timed(case, call, None)] if default else [], time.perf_counter()
+    runs, begin = [timed(case, call, None)] if default else [], time.process_time()
     for tolerance in (FINE,) if slow else TOLERANCES:  # a slow solver is asked once, for all the accuracy
         run = timed(case, call, tolerance)
         runs.append(run)
         if not math.isfinite(run.value) or error_of(case, run, known) <= 0.1 * LEVELS[-1]:
             break
-        if run.seconds > limit or time.perf_counter() - begin > share:
+        if run.seconds > limit or time.process_time() - begin > share:
             if tolerance > FINE and run.seconds < 5.0 * limit and not default:
                 runs.append(timed(case, call, FINE))  # once, for all the accuracy
             break
@@ -147,7 +148,7 @@ def times(case: Case, call: Any, runs: list[Run], best: float, end: float) -> li
         if run.tolerance not in medians:
             again = [run.seconds]
             asked = None if math.isnan(run.tolerance) else run.tolerance
-            if time.perf_counter() + 2.0 * run.seconds < end:
+            if time.process_time() + 2.0 * run.seconds < end:
                 again += [timed(case, call, asked).seconds for _ in range(2)]
             medians[run.tolerance] = statistics.median(again)
         found.append((medians[run.tolerance], run.iterations))
@@ -165,7 +166,7 @@ def run_row(
         value, excess = case.reference(row_limit)
         known = min(known, value)
         print(f"\n{name}: reference {value!r}, certified to {excess / max(abs(value), 1e-300):.1e} of it")
-    end = time.perf_counter() + 1.5 * row_limit
+    end = time.process_time() + 1.5 * row_limit
     calls: dict[str, Any] = {"monops": ours(case, None, limit)}
     records: list[dict[str, Any]] = []
     if by_hand:
