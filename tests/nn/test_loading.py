@@ -36,7 +36,11 @@ def published(row: Row) -> dict[str, Any]:
     """Random weights of a row under the names that the original writes, with gains other than 1."""
     state = state_of(row, seed=3)
     gains = {"g": 1.7, "h": -2.3, "gn": 0.6}
-    layer = {name: gains.get(name.split(".")[0], 1.0) * value for name, value in state.items()}
+    layer = dict(state)
+    for name, value in state.items():
+        kind, _, tier = name.partition(".")
+        if value.ndim == 0:
+            layer[name] = (gains[kind] + 0.2 * int(tier or 0)) * value
     side = (row.image + 2) // 4 if row.kind == "convolution" else 1 if row.kind == "dense" else row.ring[-1]
     classifier = torch.nn.Linear(row.channels[-1] * side**2, 10)
     full = {f"mon.linear_module.{name}": value for name, value in layer.items()}
