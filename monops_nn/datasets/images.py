@@ -184,9 +184,7 @@ class _ArraysOnly(pickle.Unpickler):
     """Reads pickles of NumPy arrays and plain containers, and refuses every other name."""
 
     def find_class(self, module: str, name: str) -> Any:
-        if module.split(".")[0] == "numpy" and name in ("_reconstruct", "scalar"):
-            return super().find_class("numpy._core.multiarray" if hasattr(np, "_core") else "numpy.core.multiarray", name)
-        if (module, name) in (("numpy", "ndarray"), ("numpy", "dtype")):
+        if module.split(".")[0] == "numpy" and name in ("_reconstruct", "scalar", "ndarray", "dtype"):
             return super().find_class(module, name)
         if (module, name) == ("_codecs", "encode"):
             return super().find_class(module, name)
