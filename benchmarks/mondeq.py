@@ -2,8 +2,9 @@
 
 ``python -m benchmarks mondeq [--rows a,b] [--tolerances 1e-2,1e-5] [--solvers ...] [--rounds N] [--hold] [--out FILE]``. The
 peers are used where MONOPS_PEER_MONDEQ and MONOPS_PEER_TORCHDEQ name folders with their repositories. Everybody gets the same
-weights, inputs (128) and gradients, one thread, float32, and one process each, which take turns. A tolerance is what the
-relative residuals |z - sigma(W z + c)|/|z| and |u - J (W'u + g)|/|u| of the batch must meet, measured from the definition of W
+weights, inputs (128) and gradients, float32, one thread, and one process each, which take turns; seconds are CPU seconds of
+that process, which other work on the machine changes least. A tolerance is what the relative residuals |z - sigma(W z + c)|/|z|
+and |u - J (W'u + g)|/|u| of the batch must meet, measured from the definition of W
 after the pass; each solver's own stopping rules are set, forward and backward, to the loosest of a geometric sequence that
 meets it, and of a peer's methods and step sizes the fastest is taken (and kept in mondeq_settings.json for later runs). Ours
 has its default method. Memory is the growth of the peak of resident memory over a first step of a fresh process. ``--hold``

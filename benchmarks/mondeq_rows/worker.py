@@ -62,11 +62,11 @@ class Bench:
         }
 
     def steps(self, settings: Settings, seconds: float) -> dict[str, Any]:
-        """Medians of forward and backward seconds over steps that take about so long, after one to warm up."""
+        """Medians of forward and backward CPU seconds over steps that take about so long, after one to warm up."""
         self.solver.apply(settings)
-        begin = time.perf_counter()
+        begin = time.process_time()
         self._step(self.inputs, self.cotangents)
-        count = max(1, int(seconds / (time.perf_counter() - begin)))
+        count = max(1, int(seconds / (time.process_time() - begin)))
         times = [self._step(self.inputs, self.cotangents)[1:] for _ in range(count)]
         medians = [statistics.median(column) for column in zip(*times, strict=True)]
         return {"seconds": medians, "iterations": self.solver.iterations()}
@@ -85,11 +85,11 @@ class Bench:
     def _step(self, x: Tensor, gradient: Tensor) -> tuple[State, float, float]:
         for parameter in self.solver.parameters():
             parameter.grad = None
-        begin = time.perf_counter()
+        begin = time.process_time()
         z = self.solver.forward(x)
-        between = time.perf_counter()
+        between = time.process_time()
         torch.autograd.backward((z[-1] * gradient).sum())
-        end = time.perf_counter()
+        end = time.process_time()
         return tuple(part.detach() for part in z), between - begin, end - between
 
 
