@@ -4,5 +4,16 @@ from monops_nn.parametrize.circular_convolution import CircularConvolution
 from monops_nn.parametrize.monotone_linear import MonotoneLinear
 from monops_nn.parametrize.multi_tier import MultiTierConvolution
 from monops_nn.parametrize.padded_convolution import PaddedConvolution
+from monops_nn.parametrize.parametrization import Parametrization
+from monops_nn.parametrize.skew import Skew
+from monops_nn.parametrize.triangular import Triangular
 
-__all__ = ["MultiTierConvolution", "CircularConvolution", "MonotoneLinear", "PaddedConvolution"]
+__all__ = [
+    "CircularConvolution",
+    "MonotoneLinear",
+    "MultiTierConvolution",
+    "PaddedConvolution",
+    "Parametrization",
+    "Skew",
+    "Triangular",
+]

@@ -1,0 +1,67 @@
+"""gradcheck of the layer in float64: every parametrisation, every family of activations, every method that applies."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch", reason="monops_nn needs torch")
+
+import monops  # noqa: E402
+from monops_nn import LayerNewton, MonDEQ, parametrize  # noqa: E402
+
+F64 = torch.float64
+PARAMETRISATIONS: dict[str, Any] = {
+    "dense": lambda: parametrize.MonotoneLinear(3, 0.5, dtype=F64),
+    "dense, m learned": lambda: parametrize.MonotoneLinear(3, 0.5, learn_monotonicity=True, dtype=F64),
+    "triangular": lambda: parametrize.Triangular(3, 0.5, dtype=F64),
+    "skew": lambda: parametrize.Skew(3, 0.5, dtype=F64),
+    "circular": lambda: parametrize.CircularConvolution(2, (3, 4), 3, 0.5, dtype=F64),
+    "padded": lambda: parametrize.PaddedConvolution(1, (3, 2), 3, 0.5, learn_monotonicity=True, dtype=F64),
+    "padded, no inverse": lambda: parametrize.PaddedConvolution(1, (3, 2), 3, 0.5, inverse=None, dtype=F64),
+    "multi-tier": lambda: parametrize.MultiTierConvolution((1, 2), 3, 3, 0.5, dtype=F64),
+}
+ACTIVATIONS = {"projection": "relu", "piecewise linear": "leaky_relu", "saturating": "tanh", "unbounded": "softplus"}
+METHODS: dict[str, Any] = {
+    "automatic": None,
+    "forward-backward": monops.ForwardBackward(),
+    "Peaceman-Rachford": monops.PeacemanRachford(0.7),
+    "Douglas-Rachford": monops.DouglasRachford(),
+    "forward-backward-forward": monops.ForwardBackwardForward(),
+    "forward-reflected-backward": monops.ForwardReflectedBackward(),
+    "Anderson": monops.Anderson(monops.PeacemanRachford(1.0)),
+    "Newton": LayerNewton(),
+}
+DENSE = {"dense", "dense, m learned", "triangular", "skew"}
+
+
+def applies(parametrisation: str, method: str) -> bool:
+    if method == "Newton":
+        return parametrisation in DENSE
+    return parametrisation != "padded, no inverse" or method not in {"Peaceman-Rachford", "Douglas-Rachford", "Anderson"}
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("parametrisation", PARAMETRISATIONS)
+def test_gradients(parametrisation: str, activation: str, method: str) -> None:
+    """Along random directions of the input and all parameters together, at a tolerance of 1e-10."""
+    torch.manual_seed(0)
+    linear = PARAMETRISATIONS[parametrisation]()
+    convolution = linear.input_ndim == 3
+    sigma, algorithm = ACTIVATIONS[activation], METHODS[method]
+    layer = MonDEQ(linear, sigma, injection=1 if convolution else 2, algorithm=algorithm, tol=1e-10, max_iter=5000)
+    shape = (linear.shape[0][1:] if isinstance(linear.shape[0], tuple) else linear.shape[1:]) if convolution else ()
+    x = torch.randn(1, *((1, *shape) if convolution else (2,)), dtype=F64).requires_grad_()
+    if not applies(parametrisation, method):
+        with pytest.raises(monops.errors.NotApplicableError):
+            layer(x)
+        return
+    names = [name for name, _ in layer.named_parameters()]
+    values = [value.detach().clone().requires_grad_() for value in layer.parameters()]
+
+    def run(x: Any, *parameters: Any) -> Any:
+        return torch.func.functional_call(layer, dict(zip(names, parameters, strict=True)), (x,))
+
+    assert torch.autograd.gradcheck(run, (x, *values), eps=1e-5, atol=1e-5, fast_mode=True)
