@@ -27,8 +27,10 @@ def total_variation(x: np.ndarray) -> float:
 
 
 def steps_for(tolerance: float, base: float) -> int:
-    """Iterations of a peer without a stopping rule of its own: from base on, 2.5 times as many for each further digit."""
-    return int(base * 2.5 ** (-np.log10(tolerance)))
+    """Iterations of a peer without a stopping rule of its own: from base on, 2.5 times as many for each further digit; 3000
+    at most.
+    """
+    return min(3000, int(base * 2.5 ** (-np.log10(tolerance))))
 
 
 def denoising(shrink: int) -> Case:
