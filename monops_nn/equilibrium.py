@@ -70,8 +70,10 @@ class Pass:
             forward = automatic.choose(system, sigma, self.algorithm, rows, self.tol)
             given = self.backward_algorithm
             backward = forward if given is None else automatic.choose(system, sigma, given, rows, self.tol)
-            settings = (Settings(c.algorithm, self.tol, self.max_iter, c.rate, c.found) for c in (forward, backward))
-            self.kept.append(Ready(system, sigma, *settings))
+            limits = (self.tol, self.max_iter)
+            first = Settings(forward.algorithm, *limits, forward.rate, forward.found)
+            second = Settings(backward.algorithm, *limits, backward.rate, backward.found, rough=True)
+            self.kept.append(Ready(system, sigma, first, second))
         return self.kept[0]
 
     def again(self) -> Pass:

@@ -40,7 +40,9 @@ class Settings:
     """How a pass is solved: method, tolerance of the relative residual of each row, iteration limit, and a guess of the rate.
 
     With ``found`` the step of Peaceman-Rachford or Douglas-Rachford was found for W, which is strongly monotone by
-    construction: any step is then proven, and no constant need be computed to say so.
+    construction: any step is then proven, and no constant need be computed to say so. With ``rough`` the residual may be that
+    of the point x before, |x - T(W x + c)|, z = T(W x + c), which reflected resolvents give without a product; then
+    |z - z*| <= |W| |x - z|/m.
     """
 
     algorithm: Algorithm
@@ -48,6 +50,7 @@ class Settings:
     max_iter: int
     rate: float = 0.5
     found: bool = False
+    rough: bool = False
 
     def match(self, linear: EquilibriumOperator, bend: Bend) -> Any:
         """The terms of the method."""
@@ -107,12 +110,16 @@ def run(linear: EquilibriumOperator, bend: Bend, settings: Settings, start: Tens
             state = algorithm.step(terms, state)
         if isinstance(state, reflected.State) and rows.early(steps):
             z = _image(terms, state)
-            if rows.is_far(steps, *_norms(state.x - z, z)):
+            miss, size = _norms(state.x - z, z)
+            if rows.is_far(steps, miss, size):
                 continue
+            exact = not settings.rough
         else:
-            z = algorithm.solution(terms, state).x
-        h = linear.preactivation(z)
-        ended = rows.update(steps, *_norms(z - bend.resolvent(h, 1.0), z))
+            z, exact = algorithm.solution(terms, state).x, True
+        if exact:
+            h = linear.preactivation(z)
+            miss, size = _norms(z - bend.resolvent(h, 1.0), z)
+        ended = rows.update(steps, miss, size)
         if ended is None:
             continue
         rows.keep(z, ended)
@@ -124,7 +131,8 @@ def run(linear: EquilibriumOperator, bend: Bend, settings: Settings, start: Tens
             state = arrays.tree_map(lambda leaf: leaf[index], state)  # noqa: B023 - used at once
             rows.compact(rest)
     answer = z if rows.out is None else rows.answer(rows.out)  # there may be no rows
-    return Solved(answer, h if answer is z else None, rows.residual, rows.codes, rows.iterations, all_terms)
+    known = answer is z and not settings.rough
+    return Solved(answer, h if known else None, rows.residual, rows.codes, rows.iterations, all_terms)
 
 
 def in_blocks(rows: Tensor, part: Callable[[slice], Solved]) -> Solved:
