@@ -6,13 +6,14 @@ import argparse
 import sys
 from pathlib import Path
 
-from monops.errors import MonopsError
+from monops.errors import DataError, MonopsError
 from monops_nn.datasets import DATA
 from monops_nn.models import MODELS
 from monops_nn.training import Options, train
 from monops_nn.training.options import SCHEDULES
 from monops_nn.training.plots import plot
 from monops_nn.training.progress import progress
+from monops_nn.training.records import CHECKPOINT
 
 
 def parser() -> argparse.ArgumentParser:
@@ -55,14 +56,23 @@ def main(arguments: list[str] | None = None) -> int:
             outcome = train(options, out, resume=resume, report=report)
         state = "all epochs done" if outcome.finished else f"stopped after {options.minutes:g} minutes"
         print(f"test accuracy {100 * outcome.accuracy:.2f} % after {outcome.step} steps, {outcome.seconds:.0f} s: {state}")
-        print(plot(out, title=f"{options.model} on {options.data}"))
-    except MonopsError as error:
+        print(_curves(out, f"{options.model} on {options.data}"))
+    except (MonopsError, OSError) as error:
         print(f"monops {command}: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print(f"\nmonops {command}: stopped; the state is in {out}, go on with --resume", file=sys.stderr)
+        saved = f"; the state is in {out}, go on with --resume" if (out / CHECKPOINT).is_file() else " before the first step"
+        print(f"\nmonops {command}: stopped{saved}", file=sys.stderr)
         return 130
     return 0
+
+
+def _curves(out: Path, title: str) -> str:
+    """The picture of a run that went well, or why there is none."""
+    try:
+        return str(plot(out, title=title))
+    except DataError as error:
+        return f"no curves: {error}"
 
 
 if __name__ == "__main__":

