@@ -10,7 +10,18 @@ from monops_nn.loading import load_original
 from monops_nn.mondeq import MonDEQ
 from monops_nn.newton import LayerNewton
 from monops_nn.operators import ActivationDerivative, ActivationOperator, CoupledDerivative, EquilibriumOperator
-from monops_nn.parametrize import MonotoneLinear, MultiTierConvolution
+from monops_nn.parametrize import (
+    CircularConvolution,
+    Graph,
+    LowRank,
+    MonotoneLinear,
+    MultiTierConvolution,
+    PaddedConvolution,
+    Parametrization,
+    Skew,
+    Triangular,
+)
+from monops_nn.parametrize.lipschitz_bounded import LipschitzBounded, LipschitzBoundedNetwork
 from monops_nn.solution import Solution
 from monops_nn.systems import DenseSystem, System
 
@@ -18,14 +29,23 @@ __all__ = [
     "ACTIVATIONS",
     "ActivationDerivative",
     "ActivationOperator",
+    "CircularConvolution",
     "CoupledDerivative",
     "DenseSystem",
     "EquilibriumOperator",
+    "Graph",
     "LayerNewton",
+    "LipschitzBounded",
+    "LipschitzBoundedNetwork",
+    "LowRank",
     "MonDEQ",
     "MonotoneLinear",
     "MultiTierConvolution",
+    "PaddedConvolution",
+    "Parametrization",
+    "Skew",
     "Solution",
     "System",
+    "Triangular",
     "load_original",
 ]

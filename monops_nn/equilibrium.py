@@ -21,6 +21,7 @@ from torch import Tensor
 from monops.algorithms import Algorithm
 from monops.errors import CapabilityError, ConstantError
 from monops.functions import Function
+from monops.functions.separable import Separable
 from monops.linear import Diagonal
 from monops_nn import automatic, solver
 from monops_nn.operators import ActivationDerivative, ActivationOperator, CoupledDerivative, EquilibriumOperator
@@ -66,6 +67,11 @@ class Pass:
             if not all(bool(torch.isfinite(weight).all()) for weight in detached):
                 raise ConstantError("the weight W contains NaN or infinity: lower the learning rate, or clip the gradient")
             system = self.build(detached)
+            if system.metric is not None and not isinstance(self.activation, Separable):
+                raise CapabilityError(
+                    f"{type(self.activation).__name__} couples the entries of a state, and need not be monotone in the metric "
+                    "of this W: use an activation that acts entry by entry"
+                )
             sigma = ActivationOperator(self.activation, system.mask, self.shape)
             forward = automatic.choose(system, sigma, self.algorithm, rows, self.tol)
             given = self.backward_algorithm

@@ -14,6 +14,7 @@ from monops.errors import DataError, ShapeError
 from monops_nn.operators import EquilibriumOperator
 from monops_nn.systems.system import System
 
+SMALLEST = 100.0  # units of rounding that m must have
 SINGLE_PRECISION = (torch.float32, torch.bfloat16, torch.float16)
 
 
@@ -44,6 +45,11 @@ class Parametrization(nn.Module, ABC):
         dtype = torch.get_default_dtype() if dtype is None else dtype
         if dtype not in (*SINGLE_PRECISION, torch.float64):
             raise DataError(f"dtype={dtype} is not supported: use float32, float64, bfloat16 or float16")
+        least = SMALLEST * torch.finfo(torch.float64 if dtype == torch.float64 else torch.float32).eps
+        if monotonicity < least:
+            raise DataError(
+                f"monotonicity={monotonicity!r} is lost in the rounding of I - W: take at least {least:.1e}, or float64"
+            )
         self.learn_monotonicity = learn_monotonicity
         if learn_monotonicity:
             inverse = monotonicity + math.log(-math.expm1(-monotonicity))
