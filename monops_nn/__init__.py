@@ -24,6 +24,7 @@ from monops_nn.parametrize import (
 from monops_nn.parametrize.lipschitz_bounded import LipschitzBounded, LipschitzBoundedNetwork
 from monops_nn.solution import Solution
 from monops_nn.systems import DenseSystem, System
+from monops_nn.wellposed import WellPosedness, wellposed
 
 __all__ = [
     "ACTIVATIONS",
@@ -47,5 +48,7 @@ __all__ = [
     "Solution",
     "System",
     "Triangular",
+    "WellPosedness",
     "load_original",
+    "wellposed",
 ]

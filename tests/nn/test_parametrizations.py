@@ -162,7 +162,7 @@ def test_resolvents_solve_the_dense_system(name: str, step: float) -> None:
     module = built(name)
     system, x = module.current_system(), rows(module)
     if not system.has_resolvent:
-        with pytest.raises(errors.CapabilityError, match="ForwardBackwardForward|resolvent=True"):
+        with pytest.raises(errors.CapabilityError, match=r"ForwardBackwardForward|resolvent=True"):
             system.resolvent(x, step)
         return
     M = torch.eye(system.size, dtype=torch.float64) - system.dense()
