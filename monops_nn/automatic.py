@@ -37,7 +37,7 @@ def choose(
     """
     if algorithm is None:
         algorithm = _cheapest(system, rows, tol)
-    if not isinstance(algorithm, (PeacemanRachford, DouglasRachford)):
+    if not isinstance(algorithm, (PeacemanRachford, DouglasRachford)) or not system.has_resolvent:
         return Choice(algorithm, UNKNOWN, False)
     function, spread = sigma.activation, system.spread()
     rooted = not isinstance(function, Separable) or function.solves_for_prox

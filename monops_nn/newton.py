@@ -124,7 +124,7 @@ def _parts(
     linear = next((s for s in summands if isinstance(s, EquilibriumOperator)), None)
     kinds = (ActivationOperator, ActivationDerivative, CoupledDerivative)
     bend = next((s for s in summands if isinstance(s, kinds)), None)
-    if isinstance(bend, ActivationOperator) and linear is not None:
+    if isinstance(bend, ActivationOperator) and linear is not None and isinstance(linear.system, DenseSystem):
         at = torch.zeros(1, linear.system.size, dtype=linear.system.weights[0].dtype, device=linear.system.weights[0].device)
         bend = bend if isinstance(bend.derivative(at, 1.0), Diagonal) else None
     return linear, bend

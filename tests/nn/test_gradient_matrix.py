@@ -24,7 +24,6 @@ PARAMETRISATIONS: dict[str, Any] = {
 }
 ACTIVATIONS = {"projection": "relu", "piecewise linear": "leaky_relu", "saturating": "tanh", "unbounded": "softplus"}
 METHODS: dict[str, Any] = {
-    "automatic": None,
     "forward-backward": monops.ForwardBackward(),
     "Peaceman-Rachford": monops.PeacemanRachford(0.7),
     "Douglas-Rachford": monops.DouglasRachford(),
@@ -42,22 +41,21 @@ def applies(parametrisation: str, method: str) -> bool:
     return parametrisation != "padded, no inverse" or method not in {"Peaceman-Rachford", "Douglas-Rachford", "Anderson"}
 
 
-@pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("activation", ACTIVATIONS)
-@pytest.mark.parametrize("parametrisation", PARAMETRISATIONS)
-def test_gradients(parametrisation: str, activation: str, method: str) -> None:
-    """Along random directions of the input and all parameters together, at a tolerance of 1e-10."""
+def made(parametrisation: str, activation: str, algorithm: Any, tol: float) -> tuple[MonDEQ, Any]:
+    """A layer with fixed parameters, and an input."""
     torch.manual_seed(0)
     linear = PARAMETRISATIONS[parametrisation]()
     convolution = linear.input_ndim == 3
-    sigma, algorithm = ACTIVATIONS[activation], METHODS[method]
-    layer = MonDEQ(linear, sigma, injection=1 if convolution else 2, algorithm=algorithm, tol=1e-10, max_iter=5000)
+    layer = MonDEQ(linear, activation, injection=1 if convolution else 2, algorithm=algorithm, tol=tol, max_iter=5000)
     shape = (linear.shape[0][1:] if isinstance(linear.shape[0], tuple) else linear.shape[1:]) if convolution else ()
-    x = torch.randn(1, *((1, *shape) if convolution else (2,)), dtype=F64).requires_grad_()
-    if not applies(parametrisation, method):
-        with pytest.raises(monops.errors.NotApplicableError):
-            layer(x)
-        return
+    return layer, torch.randn(1, *((1, *shape) if convolution else (2,)), dtype=F64).requires_grad_()
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("parametrisation", PARAMETRISATIONS)
+def test_gradients_against_finite_differences(parametrisation: str, activation: str) -> None:
+    """Along random directions of the input and all parameters together, with the method that is chosen for the layer."""
+    layer, x = made(parametrisation, ACTIVATIONS[activation], None, 1e-10)
     names = [name for name, _ in layer.named_parameters()]
     values = [value.detach().clone().requires_grad_() for value in layer.parameters()]
 
@@ -65,3 +63,24 @@ def test_gradients(parametrisation: str, activation: str, method: str) -> None:
         return torch.func.functional_call(layer, dict(zip(names, parameters, strict=True)), (x,))
 
     assert torch.autograd.gradcheck(run, (x, *values), eps=1e-5, atol=1e-5, fast_mode=True)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("activation", ["relu", "tanh"])
+@pytest.mark.parametrize("parametrisation", PARAMETRISATIONS)
+def test_every_method_has_the_same_gradient(parametrisation: str, activation: str, method: str) -> None:
+    """As the one that the test above compares with finite differences."""
+    layer, x = made(parametrisation, activation, METHODS[method], 1e-7)
+    if not applies(parametrisation, method):
+        with pytest.raises(monops.errors.NotApplicableError):
+            layer(x)
+        return
+    found = torch.autograd.grad(_square(layer(x)), [x, *layer.parameters()])
+    reference, same = made(parametrisation, activation, None, 1e-9)
+    expected = torch.autograd.grad(_square(reference(same)), [same, *reference.parameters()])
+    for got, right in zip(found, expected, strict=True):
+        torch.testing.assert_close(got, right, rtol=0, atol=1e-4)
+
+
+def _square(z: Any) -> Any:
+    return sum(part.square().sum() for part in z) if isinstance(z, tuple) else z.square().sum()
