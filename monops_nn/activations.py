@@ -78,6 +78,13 @@ def activation_of(activation: Any, linear: Parametrization) -> Function:
         What is no prox of a convex function (GELU, SiLU, Mish, SELU, ...), with the reason and a stand-in; a function whose
         prox has no closed-form derivative.
     """
+    function = function_of(activation)
+    _probe(function, linear)
+    return function
+
+
+def function_of(activation: Any) -> Function:
+    """The convex function whose prox is meant; refuses as ``activation_of`` does, without looking at a state."""
     if isinstance(activation, nn.Module):
         activation = _from_module(activation)
     if isinstance(activation, str):
@@ -90,7 +97,6 @@ def activation_of(activation: Any, linear: Parametrization) -> Function:
         )
     if not activation.has_prox:
         raise CapabilityError(f"{type(activation).__name__} has no prox: the layer needs sigma = prox_f")
-    _probe(activation, linear)
     return activation
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,11 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="monops_nn needs torch")
 
-from monops import errors  # noqa: E402
-from monops_nn import MonotoneLinear, wellposed  # noqa: E402
+from torch import nn  # noqa: E402
+
+from monops import errors, functions  # noqa: E402
+from monops_nn import LipschitzBounded, MonotoneLinear, MultiTierConvolution, wellposed  # noqa: E402
+from monops_nn.principal_minors import principal_minors  # noqa: E402
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -79,6 +83,95 @@ def test_against_brute_force(seed: int) -> None:
         assert not np.allclose(z, y)
         for point in (z, y):
             np.testing.assert_allclose(np.maximum(W @ point + c, 0.0), point, atol=1e-9)
+
+
+def exact_minors(M: list[list[Fraction]]) -> dict[tuple[int, ...], Fraction]:
+    """All principal minors, by Laplace's expansion in fractions."""
+
+    def determinant(rows: tuple[int, ...], columns: tuple[int, ...]) -> Fraction:
+        if not rows:
+            return Fraction(1)
+        signed = (
+            (-1) ** j * M[rows[0]][k] * determinant(rows[1:], columns[:j] + columns[j + 1 :]) for j, k in enumerate(columns)
+        )
+        return sum(signed, Fraction(0))
+
+    n = len(M)
+    sets = [s for size in range(1, n + 1) for s in itertools.combinations(range(n), size)]
+    return {s: determinant(s, s) for s in sets}
+
+
+@pytest.mark.parametrize("seed", range(150))
+def test_minors_are_decided_exactly_where_they_vanish_and_where_they_are_tiny(seed: int) -> None:
+    """Small integers (minors of exactly 0 abound), and the same moved by one unit of rounding."""
+    generator = np.random.default_rng(seed)
+    n = int(generator.integers(1, 5))
+    M = generator.integers(-2, 3, (n, n)).astype(float) + np.diag(generator.integers(1, 3, n))
+    W = np.eye(n) - M
+    if seed % 3 == 1:
+        W = np.nextafter(W, W + generator.choice([-1.0, 1.0], (n, n)))
+    exact = exact_minors([[Fraction(int(i == j)) - Fraction(W[i, j]) for j in range(n)] for i in range(n)])
+    found = principal_minors(1.0, W)
+    assert found.positive is all(value > 0 for value in exact.values())
+    if found.positive:
+        quotients = [v / exact.get(s[:-1], Fraction(1)) for s, v in exact.items()]
+        assert 0 < found.pivot <= float(min(quotients)) * (1 + 1e-9)
+    else:
+        assert exact[found.indices] <= 0
+
+
+@pytest.mark.parametrize("scale", [1e-10, 1e-3, 1.0, 1e6])
+def test_the_verdict_does_not_depend_on_the_scale(scale: float) -> None:
+    blocks = np.kron(np.eye(4), circulant(2.5))
+    for M, holds in ((circulant(2.5), True), (blocks, True), (circulant(-2.5), False)):
+        found = wellposed(np.eye(len(M)) - scale * M)
+        assert found.holds is holds
+        if holds:
+            assert found.rung == "P-matrix"
+        else:
+            c, points = found.certificate["injection"], found.certificate["equilibria"]
+            for z in points:  # solutions of the complementarity problem z >= 0, M z - c >= 0, <z, M z - c> = 0
+                assert np.abs(np.minimum(z, scale * M @ z - c)).max() <= 1e-5 * scale
+
+
+def test_one_unit_of_rounding_is_seen() -> None:
+    for w, holds in ((1.0 - 2.0**-53, True), (1.0, False), (1.0 + 2.0**-52, False)):
+        assert wellposed(np.array([[w]])).holds is holds
+
+
+def test_slopes_help_the_metric_and_the_minors_too() -> None:
+    chain = np.array([[2.0, 30.0], [0.0, 2.0]])  # 4 I - W is triangular with 2 on its diagonal
+    assert wellposed(chain, "sigmoid").rung == "LBEN"
+    assert wellposed(4.0 * np.eye(3) - circulant(2.5), "sigmoid").rung == "P-matrix"
+    assert wellposed(chain, "tanh").holds is None
+
+
+def test_eighteen_features_are_decided_and_nineteen_are_not() -> None:
+    assert wellposed(np.eye(18) - np.kron(np.eye(6), circulant(2.5))).rung == "P-matrix"
+    found = wellposed(np.eye(21) - np.kron(np.eye(7), circulant(2.5)))
+    assert (found.holds, found.rung) == (None, "none")
+
+
+def test_parametrisations_are_looked_at_in_their_metric_and_without_a_border() -> None:
+    torch.manual_seed(0)
+    bounded = LipschitzBounded(2, 4, 2, 0.5, dtype=torch.float64)
+    with torch.no_grad():
+        for parameter in bounded.parameters():
+            parameter.normal_(std=3.0)
+    found = wellposed(bounded, "tanh")
+    assert found.rung == "LBEN"
+    assert found.margin >= bounded.certified_monotonicity - 1e-9
+    tiers = MultiTierConvolution((1, 1), 4, dtype=torch.float64)
+    assert wellposed(tiers).margin >= 1.0 - 1e-9
+
+
+def test_activations_are_those_of_the_layer() -> None:
+    W = np.array([[2.0]])
+    for same in ("ReLU", nn.ReLU(), functions.NonNegative()):
+        assert wellposed(W, same).holds is False
+    for wrong in ("gelu", nn.SiLU(), functions.L0Norm()):
+        with pytest.raises(errors.CapabilityError):
+            wellposed(np.zeros((1, 1)), wrong)
 
 
 def test_a_singular_matrix_has_a_counterexample() -> None:
