@@ -13,9 +13,8 @@ EPSILON, TINY = float(np.finfo(float).eps), float(np.finfo(float).tiny)
 
 
 class PrincipalMinors(NamedTuple):
-    """``positive``: True, False, or None where rounding is in the way.
-
-    ``pivot`` is the quotient det M[a + k]/det M[a], k > a, that is least, or that is not positive, with ``indices`` a + k then.
+    """``positive`` is None where rounding is in the way. ``pivot`` is the least quotient det M[a + k]/det M[a], a below k, or
+    one that is not positive; then ``indices`` are a + k.
     """
 
     positive: bool | None
