@@ -146,7 +146,7 @@ def test_slopes_help_the_metric_and_the_minors_too() -> None:
     assert wellposed(chain, "tanh").holds is None
 
 
-def test_eighteen_features_are_decided_and_nineteen_are_not() -> None:
+def test_eighteen_features_are_decided_and_more_are_left() -> None:
     assert wellposed(np.eye(18) - np.kron(np.eye(6), circulant(2.5))).rung == "P-matrix"
     found = wellposed(np.eye(21) - np.kron(np.eye(7), circulant(2.5)))
     assert (found.holds, found.rung) == (None, "none")
