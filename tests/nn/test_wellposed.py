@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import sys
 from fractions import Fraction
 from typing import Any
 
@@ -152,7 +153,7 @@ def test_eighteen_features_are_decided_and_more_are_left() -> None:
     assert (found.holds, found.rung) == (None, "none")
 
 
-def test_parametrisations_are_looked_at_in_their_metric_and_without_a_border() -> None:
+def test_parametrisations_are_looked_at_in_their_metric_and_without_a_border(monkeypatch: pytest.MonkeyPatch) -> None:
     torch.manual_seed(0)
     bounded = LipschitzBounded(2, 4, 2, 0.5, dtype=torch.float64)
     with torch.no_grad():
@@ -161,8 +162,13 @@ def test_parametrisations_are_looked_at_in_their_metric_and_without_a_border() -
     found = wellposed(bounded, "tanh")
     assert found.rung == "LBEN"
     assert found.margin >= bounded.certified_monotonicity - 1e-9
+    monkeypatch.setattr(sys.modules["monops_nn.wellposed"], "MOST_SEARCHED", 0)  # as for many features: no search
+    assert wellposed(bounded, "tanh").rung == "LBEN"
     tiers = MultiTierConvolution((1, 1), 4, dtype=torch.float64)
-    assert wellposed(tiers).margin >= 1.0 - 1e-9
+    free = tiers.current_system().mask.bool()
+    W = tiers.weight().detach()[free][:, free]
+    assert W.shape == (4 * 4 + 2 * 2, 4 * 4 + 2 * 2)
+    assert wellposed(tiers).margin == pytest.approx(1.0 - float(torch.linalg.eigvalsh(0.5 * (W + W.mT))[-1]), abs=1e-9)
 
 
 def test_activations_are_those_of_the_layer() -> None:
