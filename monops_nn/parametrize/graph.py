@@ -149,9 +149,9 @@ def lazy_adjacency(adjacency: Tensor) -> Tensor:
     """S = (I + D^-1/2 A D^-1/2)/2, in float64; ShapeError, DataError unless A is square, symmetric, nonnegative and finite."""
     if adjacency.ndim != 2 or adjacency.shape[0] != adjacency.shape[1]:
         raise ShapeError(f"adjacency has shape {tuple(adjacency.shape)}, but needs (nodes, nodes)")
-    A = adjacency.to(torch.float64)
-    if A.is_sparse:
-        A = A.coalesce()
+    A = adjacency.detach().to(torch.float64)
+    if A.layout != torch.strided:
+        A = A.to_sparse_coo().coalesce()
         entries, difference = A.values(), (A - A.t()).coalesce().values()
     else:
         entries, difference = A, A - A.mT

@@ -157,6 +157,8 @@ class LipschitzBoundedNetwork(nn.Module):
         One that acts entry by entry.
     monotonicity : float, default 0.1
         m of `LipschitzBounded`.
+    device, dtype : optional
+        As in torch.
     **layer
         Keywords of `MonDEQ`.
 
@@ -178,12 +180,15 @@ class LipschitzBoundedNetwork(nn.Module):
         gamma: float,
         activation: str | Function = "relu",
         monotonicity: float = 0.1,
+        *,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
         **layer: Any,
     ) -> None:
         super().__init__()
-        linear = LipschitzBounded(inputs, features, outputs, gamma, monotonicity)
+        linear = LipschitzBounded(inputs, features, outputs, gamma, monotonicity, device=device, dtype=dtype)
         self.layer = MonDEQ(linear, activation, injection=inputs, **layer)
-        self.bias = nn.Parameter(torch.zeros(outputs))
+        self.bias = nn.Parameter(torch.zeros(outputs, device=device, dtype=dtype))
 
     def forward(self, x: Tensor) -> Tensor:
         """Outputs (..., outputs) for inputs (..., inputs)."""

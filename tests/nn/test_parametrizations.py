@@ -266,3 +266,57 @@ def test_layers_reach_the_fixed_point(name: str, activation: str) -> None:
     for index, (state, product) in enumerate(zip(tiers, products, strict=True)):
         h = product + (c if index == 0 else 0.0)
         assert torch.allclose(state, getattr(torch, activation)(h), atol=1e-7)
+
+
+@pytest.mark.parametrize("kind", [monops_nn.MonotoneLinear, monops_nn.Triangular])
+@pytest.mark.parametrize("rank", [0, 1, 4])
+def test_every_weight_of_the_set_can_be_assigned(kind: Any, rank: int) -> None:
+    """No loss of generality, on the boundary of the set too: (1 - m) I - sym W of any rank."""
+    torch.manual_seed(rank)
+    linear = kind(4, 0.3, dtype=torch.float64)
+    F, S = torch.randn(rank, 4, dtype=torch.float64), torch.randn(4, 4, dtype=torch.float64)
+    W = 0.7 * torch.eye(4, dtype=torch.float64) - F.mT @ F + S - S.mT
+    assert linear.contains(W)
+    linear.assign(W)
+    assert torch.allclose(linear.weight(), W, atol=1e-12)
+    assert linear.contains(linear.sample(torch.Generator().manual_seed(1)))
+    outside = W + 1e-6 * torch.eye(4, dtype=torch.float64)
+    if rank < 4:
+        assert not linear.contains(outside)
+        with pytest.raises(errors.ConstantError, match="outside the set"):
+            linear.assign(outside)
+    with pytest.raises(errors.ShapeError, match=r"needs \(4, 4\)"):
+        linear.contains(torch.eye(3, dtype=torch.float64))
+    with pytest.raises(errors.DataError, match="NaN"):
+        linear.assign(W * torch.nan)
+
+
+def test_triangular_factors_halve_the_parameters() -> None:
+    counts = {kind: sum(p.numel() for p in kind(7).parameters()) for kind in (monops_nn.MonotoneLinear, monops_nn.Triangular)}
+    assert counts == {monops_nn.MonotoneLinear: 98, monops_nn.Triangular: 49}
+
+
+@pytest.mark.parametrize(
+    ("adjacency", "exception", "words"),
+    [
+        (torch.ones(2, 3), errors.ShapeError, "nodes, nodes"),
+        (torch.tensor([[0.0, 1.0], [0.0, 0.0]]), errors.DataError, "symmetric"),
+        (torch.tensor([[0.0, -1.0], [-1.0, 0.0]]), errors.DataError, "nonnegative"),
+        (torch.tensor([[0.0, torch.nan], [torch.nan, 0.0]]), errors.DataError, "symmetric and nonnegative"),
+        (RING.to_sparse(), errors.DataError, "resolvent=False"),
+    ],
+)
+def test_graphs_that_cannot_be_meant(adjacency: Tensor, exception: Any, words: str) -> None:
+    with pytest.raises(exception, match=words):
+        monops_nn.Graph(adjacency, 2)
+
+
+@pytest.mark.filterwarnings("ignore:Sparse CSR tensor support:UserWarning")
+@pytest.mark.parametrize("sparse", [Tensor.to_sparse, Tensor.to_sparse_csr], ids=["coo", "csr"])
+def test_a_sparse_graph_is_the_dense_one(sparse: Any) -> None:
+    dense = built("Graph lonely")
+    other = monops_nn.Graph(sparse(LONELY), 2, 0.6, resolvent=False, dtype=torch.float64)
+    with torch.no_grad():
+        for mine, theirs in zip(free_parameters(other), free_parameters(dense), strict=True):
+            mine.copy_(theirs)
+    assert torch.allclose(other.weight(), dense.weight(), atol=1e-14)
