@@ -151,7 +151,7 @@ def lazy_adjacency(adjacency: Tensor) -> Tensor:
         raise ShapeError(f"adjacency has shape {tuple(adjacency.shape)}, but needs (nodes, nodes)")
     A = adjacency.detach().to(torch.float64)
     if A.layout != torch.strided:
-        A = A.to_sparse_coo().coalesce()
+        A = A.to_sparse_coo().coalesce()  # type: ignore[no-untyped-call]
         entries, difference = A.values(), (A - A.t()).coalesce().values()
     else:
         entries, difference = A, A - A.mT
