@@ -18,6 +18,8 @@ from monops_nn.parametrize.parametrization import Parametrization
 from monops_nn.systems.fourier import symbol
 from monops_nn.systems.tiers import TierSystem, arrange_tiers
 
+SMALLEST_FREE = -80.0  # softplus of less is not far from the smallest number of float32
+
 
 @final
 class MultiTierConvolution(Parametrization):
@@ -128,8 +130,7 @@ class MultiTierConvolution(Parametrization):
     def kernels(self) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
         """A_ii, B_ii and A_{i+1,i} with their gains, in ``solving_dtype``, as conv2d takes them."""
         dtype = self.solving_dtype
-        roots = (functional.softplus(free.to(dtype)).sqrt() for free in (self.free_gain, self.free_down_gain))
-        own, down = roots
+        own, down = (_root_gain(free.to(dtype)) for free in (self.free_gain, self.free_down_gain))
         A = [root * direction(kernel.to(dtype)) for root, kernel in zip(own, self.A, strict=True)]
         B = [h * direction(kernel.to(dtype)) for h, kernel in zip(self.skew_gain.to(dtype), self.B, strict=True)]
         return A, B, [root * direction(kernel.to(dtype)) for root, kernel in zip(down, self.down, strict=True)]
@@ -179,6 +180,11 @@ class MultiTierConvolution(Parametrization):
     def extra_repr(self) -> str:
         m = self.certified_monotonicity
         return f"channels={self.channels}, size={self.size}, kernel_size={self.kernel_size}, monotonicity={m:g}"
+
+
+def _root_gain(free: Tensor) -> Tensor:
+    """sqrt(softplus(free)); constant below -80, where it is 4e-18, because a root has no derivative at 0."""
+    return functional.softplus(free.clamp(min=SMALLEST_FREE)).sqrt()
 
 
 def _own_kernel(A: Tensor, B: Tensor, m: Tensor) -> Tensor:

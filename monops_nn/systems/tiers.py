@@ -8,6 +8,8 @@ what a tier passes on to the next one comes out of the same matrix product.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import final
@@ -18,10 +20,11 @@ from torch.nn import functional
 
 from monops.constants import Constants
 from monops_nn.systems.dense import DenseSystem
-from monops_nn.systems.fourier import image, spectrum, spectrum_weights
+from monops_nn.systems.fourier import image, inverse, multiply, spectrum, spectrum_weights
 from monops_nn.systems.system import Spread, System, norm_bound
 
 FEW = 32  # frequencies that rough numbers are read off
+ENTRIES_AT_ONCE = 2**20  # of rows on a CPU: larger temporaries cost more page faults than arithmetic
 DENSE_SIZE = 600  # rows up to this size get exact constants, from the matrix
 
 
@@ -85,15 +88,16 @@ def arrange_tiers(channels: tuple[int, ...], size: int, radius: int) -> tuple[Ti
     """Tiers for an image of this size: each has half the size of the one before, rounded down.
 
     A torus is at least the size plus 2 * radius, so that kernels of this radius, applied and transposed, reach from the image
-    back into the image only where they do without a torus. The last torus is just that (or half of the one before, where that
-    is more), the one before the smallest even number, and every finer one twice the next.
+    back into the image only where they do without a torus, and at least half of what the finer one needs. The last torus is
+    just that, the one before the smallest even number, and every finer one twice the next.
     """
     sizes = [size // 2**i for i in range(len(channels))]
-    last = len(channels) - 1
-    tori = [max(sizes[last] + 2 * radius, (sizes[last - 1] + 2 * radius + 1) // 2)]
+    last, least = len(channels) - 1, [size + 2 * radius]
+    for coarser in sizes[1:]:
+        least.append(max(coarser + 2 * radius, (least[-1] + 1) // 2))
+    tori = [least[last]]
     for i in range(last - 1, -1, -1):
-        least = sizes[i] + 2 * radius
-        tori.insert(0, least + least % 2 if i == last - 1 else 2 * tori[0])
+        tori.insert(0, least[i] + least[i] % 2 if i == last - 1 else 2 * tori[0])
     described = enumerate(zip(channels, sizes, tori, strict=True))
     return tuple(Tier(n, s, torus, radius, 1 if i == last else 2) for i, (n, s, torus) in described)
 
@@ -141,6 +145,7 @@ class TierSystem(System):
 
     tiers: tuple[Tier, ...] = ()
     _factors: dict[float, tuple[Tensor, ...]] = field(default_factory=dict, repr=False)
+    _conjugates: dict[float, tuple[Tensor, ...]] = field(default_factory=dict, repr=False)
 
     @property
     def size(self) -> int:
@@ -182,46 +187,53 @@ class TierSystem(System):
         passed: Tensor | None = None
         for i, tier in enumerate(self.tiers[:-1]):
             block = blocks[i] if passed is None or not substitute else blocks[i] + passed
-            both = image(matrices[i] @ spectrum(block), tier.grid)
+            both = image(multiply(matrices[i], spectrum(block)), tier.grid)
             own = both[:, : tier.maps]
             out.append(own if passed is None or substitute else own + passed)
             passed = self._down(i, both[:, tier.maps :])
         assert passed is not None
         joined = torch.cat((blocks[last], passed), dim=1)
-        return self._rows([*out, image(matrices[last] @ spectrum(joined), self.tiers[last].grid)])
+        return self._rows([*out, image(multiply(matrices[last], spectrum(joined)), self.tiers[last].grid)])
 
-    def _ascend(self, matrices: tuple[Tensor, ...], rows: Tensor, substitute: bool) -> Tensor:
-        """From coarse to fine, the transpose of ``_descend``."""
+    def _ascend(self, conjugates: tuple[Tensor, ...], rows: Tensor, substitute: bool) -> Tensor:
+        """From coarse to fine, the transpose of ``_descend`` with the matrices of which these are the complex conjugates."""
         blocks, last = self._blocks(rows), len(self.tiers) - 1
         tier = self.tiers[last]
-        both = image(matrices[last].mH @ spectrum(blocks[last]), tier.grid)
+        both = image(multiply(conjugates[last].mT, spectrum(blocks[last])), tier.grid)
         out, passed = [both[:, : tier.channels]], both[:, tier.channels :]
         for i in range(last - 1, -1, -1):
             joined = torch.cat((blocks[i], self._up(i, passed)), dim=1)
-            out.insert(0, image(matrices[i].mH @ spectrum(joined), self.tiers[i].grid))
+            out.insert(0, image(multiply(conjugates[i].mT, spectrum(joined)), self.tiers[i].grid))
             passed = out[0] if substitute else blocks[i]
         return self._rows(out)
 
     def product(self, z: Tensor) -> Tensor:
-        return self._descend(self.weights, z, substitute=False)
+        return _in_parts(lambda part: self._descend(self.weights, part, substitute=False), z)
 
     def product_transposed(self, u: Tensor) -> Tensor:
-        return self._ascend(self.weights, u, substitute=False)
+        conjugates = tuple(weight.conj().resolve_conj() for weight in self.weights)
+        return _in_parts(lambda part: self._ascend(conjugates, part, substitute=False), u)
 
     def resolvent(self, x: Tensor, step: float) -> Tensor:
-        return self._descend(self._factor(step), x, substitute=True)
+        factors = self._factor(step)
+        return _in_parts(lambda part: self._descend(factors, part, substitute=True), x)
 
     def resolvent_transposed(self, x: Tensor, step: float) -> Tensor:
-        return self._ascend(self._factor(step), x, substitute=True)
+        conjugates = self._conjugates.get(step)
+        if conjugates is None:
+            conjugates = self._conjugates[step] = tuple(factor.conj().resolve_conj() for factor in self._factor(step))
+        return _in_parts(lambda part: self._ascend(conjugates, part, substitute=True), x)
 
     def cotangents(self, u: Tensor, z: Tensor) -> tuple[Tensor, ...]:
+        if not len(z):
+            return tuple(torch.zeros_like(weight) for weight in self.weights)
         left, right, last = self._blocks(u), self._blocks(z), len(self.tiers) - 1
         spectra = [spectrum(block) for block in right[:-1]]
         fine, tier = self.tiers[last - 1], self.tiers[last]
-        coarse = self._down(last - 1, image(self.weights[last - 1][:, fine.maps :] @ spectra[-1], fine.grid))
+        coarse = self._down(last - 1, image(multiply(self.weights[last - 1][:, fine.maps :], spectra[-1]), fine.grid))
         spectra.append(spectrum(torch.cat((right[last], coarse), dim=1)))
         bottom = spectrum(left[last])
-        passed = image(self.weights[last][:, :, tier.channels :].mH @ bottom, tier.grid)
+        passed = image(multiply(self.weights[last][:, :, tier.channels :].mH, bottom), tier.grid)
         gradients = [_outer(bottom, spectra[last], tier.grid)]
         for i in range(last - 1, -1, -1):
             joined = spectrum(torch.cat((left[i], self._up(i, passed)), dim=1))
@@ -234,9 +246,9 @@ class TierSystem(System):
         found = self._factors.get(step)
         if found is None:
             factors: list[Tensor] = []
-            for own, passing in zip(self._own, self._passing, strict=True):
-                R = torch.linalg.inv(torch.eye(own.shape[-1], dtype=own.dtype, device=own.device) + step * own)
-                last = passing.shape[1] == own.shape[1] and len(factors) == len(self.tiers) - 1
+            for i, (own, passing) in enumerate(zip(self._own, self._passing, strict=True)):
+                R = inverse(torch.eye(own.shape[-1], dtype=own.dtype, device=own.device) + step * own)
+                last = i == len(self.tiers) - 1
                 factors.append(torch.cat((R, R @ passing), dim=2) if last else torch.cat((R, step * passing @ R), dim=1))
             found = self._factors[step] = tuple(factors)
         return found
@@ -299,6 +311,15 @@ class TierSystem(System):
                 "lipschitz": "computed: the norm of the matrix of the norms of the blocks",
             },
         )
+
+
+def _in_parts(sweep: Callable[[Tensor], Tensor], rows: Tensor) -> Tensor:
+    """A sweep over the tiers of all rows, on a CPU in parts of equal length."""
+    if not len(rows):  # transforms refuse it
+        return rows.clone()
+    count = math.ceil(rows.numel() / ENTRIES_AT_ONCE) if rows.device.type == "cpu" else 1
+    parts = [sweep(part) for part in torch.split(rows, math.ceil(len(rows) / count))]
+    return parts[0] if len(parts) == 1 else torch.cat(parts)
 
 
 def _outer(left: Tensor, right: Tensor, grid: int) -> Tensor:

@@ -12,6 +12,7 @@ from torch.nn import functional  # noqa: E402
 import monops  # noqa: E402
 from monops import errors  # noqa: E402
 from monops_nn import MonDEQ, MultiTierConvolution  # noqa: E402
+from monops_nn.systems import tiers  # noqa: E402
 
 CASES = [
     ((1, 2), 4, 3),
@@ -20,6 +21,7 @@ CASES = [
     ((1, 2, 1), 8, 3),
     ((1, 1), 6, 5),
     ((1, 2), 3, 1),
+    ((1, 2, 1), 5, 1),
     ((1, 1, 1, 1), 9, 3),
 ]
 every_case = pytest.mark.parametrize(("channels", "size", "kernel"), CASES)
@@ -143,6 +145,31 @@ def test_cotangents_are_those_of_autograd(channels: Any, size: int, kernel: int)
         torch.testing.assert_close(got, right, rtol=0, atol=1e-9)
 
 
+def test_parts_of_a_batch_give_what_the_batch_gives(monkeypatch: pytest.MonkeyPatch) -> None:
+    linear = make()
+    system = linear.current_system()
+    u, z = torch.randn(2, 5, system.size, dtype=torch.float64, generator=torch.Generator().manual_seed(5))
+    z[2] = torch.nan  # touches no other row
+
+    def everything() -> list[Any]:
+        rows = [system.product(z), system.product_transposed(z), system.resolvent(z, 0.7), system.resolvent_transposed(z, 0.7)]
+        return [*rows, *system.cotangents(u[3:], z[3:])]
+
+    whole = everything()
+    assert all(bool(torch.isfinite(rows[[0, 1, 3, 4]]).all()) for rows in whole[:4])
+    monkeypatch.setattr(tiers, "ENTRIES_AT_ONCE", 2 * system.size)
+    for got, expected in zip(everything(), whole, strict=True):
+        torch.testing.assert_close(got, expected, rtol=0, atol=1e-11, equal_nan=True)
+
+
+def test_a_batch_without_samples() -> None:
+    layer = MonDEQ(make((1, 2), 5), injection=1)
+    fine, coarse = layer(torch.zeros(0, 1, 5, 5, dtype=torch.float64))
+    assert (fine.shape, coarse.shape) == ((0, 1, 5, 5), (0, 2, 2, 2))
+    fine.sum().backward()
+    assert all(bool((kernel.grad == 0).all()) for kernel in layer.linear.A)
+
+
 @pytest.mark.parametrize("value", [-1e6, -3.0, 0.0, 1e3])
 def test_monotone_for_every_value_of_the_parameters(value: float) -> None:
     """The published layer takes the root of a free gain: NaN below 0."""
@@ -152,7 +179,10 @@ def test_monotone_for_every_value_of_the_parameters(value: float) -> None:
         linear.free_down_gain.fill_(value)
         linear.skew_gain.fill_(value)
         linear.A[0].zero_()
-    W = linear.weight().detach()
+    W = linear.weight()
+    W.square().sum().backward()
+    assert all(bool(torch.isfinite(parameter.grad).all()) for parameter in linear.parameters() if parameter.grad is not None)
+    W = W.detach()
     assert bool(torch.isfinite(W).all())
     M = torch.eye(len(W), dtype=torch.float64) - W
     assert float(torch.linalg.eigvalsh(0.5 * (M + M.mT))[0]) >= linear.certified_monotonicity - 1e-9 * max(1.0, abs(value))
