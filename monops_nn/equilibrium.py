@@ -26,6 +26,7 @@ from monops.linear import Diagonal
 from monops_nn import automatic, solver
 from monops_nn.operators import ActivationDerivative, ActivationOperator, CoupledDerivative, EquilibriumOperator
 from monops_nn.solver import Settings, Solved
+from monops_nn.systems.certified import NOT_FINITE
 from monops_nn.systems.system import System
 
 Gradient = Literal["implicit", "one_step", "neumann"]
@@ -65,7 +66,7 @@ class Pass:
         if not self.kept:
             detached = tuple(weight.detach() for weight in weights)
             if not all(bool(torch.isfinite(weight).all()) for weight in detached):
-                raise ConstantError("the weight W contains NaN or infinity: lower the learning rate, or clip the gradient")
+                raise ConstantError(NOT_FINITE)
             system = self.build(detached)
             if system.metric is not None and not isinstance(self.activation, Separable):
                 raise CapabilityError(
@@ -116,7 +117,7 @@ def solve_linear(
 
 def _derivative(sigma: ActivationOperator, z: Tensor, h: Tensor, g: Tensor) -> ActivationDerivative | CoupledDerivative:
     jacobian = sigma.derivative(h, 1.0)
-    return ActivationDerivative(jacobian.diagonal, g) if isinstance(jacobian, Diagonal) else CoupledDerivative(sigma, z, h, g)
+    return ActivationDerivative(g, jacobian.diagonal) if isinstance(jacobian, Diagonal) else CoupledDerivative(g, sigma, z, h)
 
 
 def _fold(info: Any, in_dims: tuple[int | None, ...], tensors: tuple[Tensor | None, ...]) -> list[Tensor | None]:

@@ -73,6 +73,6 @@ class FixedSteps(torch.autograd.Function):
         sigma = ActivationOperator(plan.activation, system.mask, plan.shape)
         jacobian = sigma.derivative(system.product(z) + injection, 1.0)
         assert isinstance(jacobian, Diagonal)  # the activations with a kernel act entry by entry
-        bend = ActivationDerivative(jacobian.diagonal, g)
+        bend = ActivationDerivative(g, jacobian.diagonal)
         u = _iterate(plan, EquilibriumOperator(system, None, True), bend, torch.zeros_like(g))
         return (u, None, *system.cotangents(u, z))

@@ -12,11 +12,12 @@ from monops.algorithms import Algorithm
 from monops.errors import BackendError, CapabilityError, DataError, ShapeError
 from monops.functions import Function
 from monops_nn.activations import activation_of, name_of
-from monops_nn.equilibrium import Equilibrium, Gradient, Pass, full_precision, solve_forward
+from monops_nn.equilibrium import Equilibrium, Gradient, Pass, full_precision, solve_forward, solve_linear
 from monops_nn.fixed import FixedSteps, Plan, check_algorithm
 from monops_nn.parametrize.parametrization import Parametrization
 from monops_nn.settings import restore_settings, settings_of
 from monops_nn.solution import Solution
+from monops_nn.solver import Solved
 
 GRADIENTS = ("implicit", "one_step", "neumann")
 
@@ -145,19 +146,35 @@ class MonDEQ(nn.Module):
             return Solution.of(self._leave(solved.z, lead), lead, solved, rows, pass_.ready(weights))
 
     @torch.no_grad()
+    def solve_backward(self, x: Tensor, gradient: Any) -> Solved:
+        """The backward pass alone, for a gradient of z's shape: iterations, residual and status of each sample; for reports.
+
+        Without warning. ``z`` of the answer is the gradient in c = U x + b, as rows of the solver.
+        """
+        lead, rows = self._inject(x)
+        with full_precision(rows.device):
+            pass_, weights = self._pass(), self.linear.weights()
+            z = solve_forward(pass_, rows, None, weights).z
+            h = pass_.ready(weights).system.product(z) + rows
+            g = self._start(gradient, lead, rows, "gradient")
+            assert g is not None
+            return solve_linear(pass_, g, z, h, weights, True)[1]
+
+    @torch.no_grad()
     def lipschitz_bound(self) -> float:
         """A certified bound |U| / m of |z(x) - z(y)| / |x - y|, m = lambda_min(sym(I - W)); U is the injection's weight.
 
         Pabbaraju, Winston and Kolter (2021), Theorem 1; attained by scalar W = 1 - m, U = 1 on the active side of ReLU. With a
-        metric Psi, |Psi^(1/2) U| / (m min Psi^(1/2)). Raises CapabilityError when the injection is no nn.Linear.
+        metric Psi, |Psi^(1/2) U| / (m min Psi^(1/2)). Raises CapabilityError when the injection has no matrix U as its weight.
         """
-        if not isinstance(self.injection, nn.Linear):
+        matrix = getattr(self.injection, "weight", None)
+        if not isinstance(matrix, Tensor) or matrix.ndim != 2:
             raise CapabilityError(
                 f"the Lipschitz constant of the injection {type(self.injection).__name__} is not known: use nn.Linear, or "
                 "multiply your own constant by 1/linear.current_system().monotonicity"
             )
         system = self.linear.current_system()
-        U, smallest = self.injection.weight.to(self.linear.solving_dtype), 1.0
+        U, smallest = matrix.to(self.linear.solving_dtype), 1.0
         if system.metric is not None:
             U, smallest = system.metric.sqrt()[:, None] * U, float(system.metric.min().sqrt())
         norm = float(torch.linalg.svdvals(U)[0])
@@ -241,12 +258,12 @@ class MonDEQ(nn.Module):
             return state.reshape(*lead, *state.shape[1:]).to(dtype)
         return tuple(part.reshape(*lead, *part.shape[1:]).to(dtype) for part in state)
 
-    def _start(self, z0: Any, lead: tuple[int, ...], rows: Tensor) -> Tensor | None:
+    def _start(self, z0: Any, lead: tuple[int, ...], rows: Tensor, name: str = "z0") -> Tensor | None:
         if z0 is None:
             return None
         found = self._lead(z0)
         if found != lead:
-            raise ShapeError(f"z0 has the leading axes {found}, but x has {lead}")
+            raise ShapeError(f"{name} has the leading axes {found}, but x has {lead}")
         axes = len(lead)
         parts = z0.detach() if isinstance(z0, Tensor) else tuple(part.detach() for part in z0)
         flat: Any = (

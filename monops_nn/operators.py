@@ -196,17 +196,39 @@ class ActivationOperator(Operator):
         return f"df({x})"
 
 
+@dataclass(frozen=True, eq=False)
+class Derivative(Operator):
+    """What the derivatives of activations share: u -> (J^-1 - I) u - g with J between 0 and I, g in rows (batch, size)."""
+
+    gradient: Tensor
+
+    @cached_property
+    def constants(self) -> Constants:
+        return Constants(0.0, cyclic=True, affine=True, why="computed: the spectrum of J lies in [0, 1]")
+
+    @property
+    def input_shape(self) -> Any:
+        return (int(self.gradient.shape[-1]),)
+
+    @property
+    def has_forward(self) -> bool:
+        return False
+
+    def formula(self, x: str) -> str:
+        return f"(1/J - 1) {x} - g"
+
+
 @final
 @dataclass(frozen=True, eq=False)
-class ActivationDerivative(Operator):
+class ActivationDerivative(Derivative):
     """u -> (J^-1 - I) u - g, J the derivative of the activation, 0 <= J <= I; where J = 0 the domain is u = 0.
 
     Parameters
     ----------
-    slope : tensor (batch, size)
-        The diagonal of J, for activations that act entry by entry.
     gradient : tensor (batch, size)
         g.
+    slope : tensor (batch, size)
+        The diagonal of J, for activations that act entry by entry.
 
     Notes
     -----
@@ -220,26 +242,13 @@ class ActivationDerivative(Operator):
     Examples
     --------
     >>> import torch
-    >>> D = ActivationDerivative(torch.tensor([[0.0, 1.0, 0.5]]), torch.ones(1, 3))
+    >>> D = ActivationDerivative(torch.ones(1, 3), torch.tensor([[0.0, 1.0, 0.5]]))
     >>> D.resolvent(torch.ones(1, 3), 1.0)
     tensor([[0., 2., 1.]])
     """
 
     slope: Tensor
-    gradient: Tensor
     _kept: dict[float, tuple[Tensor, Tensor]] = field(default_factory=dict, repr=False)
-
-    @cached_property
-    def constants(self) -> Constants:
-        return Constants(0.0, cyclic=True, affine=True, why="computed: J lies in [0, 1]")
-
-    @property
-    def input_shape(self) -> Any:
-        return (int(self.slope.shape[-1]),)
-
-    @property
-    def has_forward(self) -> bool:
-        return False
 
     def resolvent(self, x: Tensor, step: float) -> Tensor:
         found = self._kept.get(step)
@@ -250,24 +259,21 @@ class ActivationDerivative(Operator):
 
     def rows(self, index: Tensor) -> ActivationDerivative:
         """The same operator for some of the rows."""
-        return ActivationDerivative(self.slope[index], self.gradient[index])
-
-    def formula(self, x: str) -> str:
-        return f"(1/J - 1) {x} - g"
+        return ActivationDerivative(self.gradient[index], self.slope[index])
 
 
 @final
 @dataclass(frozen=True, eq=False)
-class CoupledDerivative(Operator):
+class CoupledDerivative(Derivative):
     """As `ActivationDerivative` for an activation that couples entries: the resolvent is the derivative of its prox.
 
     Parameters
     ----------
+    gradient : tensor (batch, size)
+        g.
     activation : ActivationOperator
     z, preactivation : tensors (batch, size)
         The equilibrium and h = W z + c.
-    gradient : tensor (batch, size)
-        g.
 
     Notes
     -----
@@ -284,7 +290,7 @@ class CoupledDerivative(Operator):
     >>> from monops.functions import Softmax
     >>> sigma = ActivationOperator(Softmax().batched(1))
     >>> h = torch.zeros(1, 2)
-    >>> D = CoupledDerivative(sigma, torch.softmax(h, 1), h, torch.tensor([[1.0, 0.0]]))
+    >>> D = CoupledDerivative(torch.tensor([[1.0, 0.0]]), sigma, torch.softmax(h, 1), h)
     >>> D.resolvent(torch.zeros(1, 2), 1.0)
     tensor([[ 0.2500, -0.2500]])
     """
@@ -292,20 +298,7 @@ class CoupledDerivative(Operator):
     activation: ActivationOperator
     z: Tensor
     preactivation: Tensor
-    gradient: Tensor
     _kept: dict[float, LinearMap] = field(default_factory=dict, repr=False)
-
-    @cached_property
-    def constants(self) -> Constants:
-        return Constants(0.0, cyclic=True, affine=True, why="computed: the spectrum of J lies in [0, 1]")
-
-    @property
-    def input_shape(self) -> Any:
-        return (int(self.z.shape[-1]),)
-
-    @property
-    def has_forward(self) -> bool:
-        return False
 
     def resolvent(self, x: Tensor, step: float) -> Tensor:
         found = self._kept.get(step)
@@ -317,7 +310,4 @@ class CoupledDerivative(Operator):
 
     def rows(self, index: Tensor) -> CoupledDerivative:
         """The same operator for some of the rows."""
-        return CoupledDerivative(self.activation, self.z[index], self.preactivation[index], self.gradient[index])
-
-    def formula(self, x: str) -> str:
-        return f"(1/J - 1) {x} - g"
+        return CoupledDerivative(self.gradient[index], self.activation, self.z[index], self.preactivation[index])

@@ -31,8 +31,8 @@ class Solution:
         |z - sigma(W z + c)| / |z|; 0 where both are 0.
     error_bound : tensor (...)
         A bound of |z - z*|, certified up to rounding: e + |W e|/m with e = z - sigma(W z + c), because sigma(W z + c) is the
-        exact equilibrium for c moved by W e. With a metric Psi the second term is sqrt(max Psi/min Psi) times as large. It
-        is not finite in rows with NaN.
+        exact equilibrium for c moved by W e. With a metric Psi the second term is (k + 1/k)/2 times as large,
+        k = sqrt(max Psi/min Psi). It is not finite in rows with NaN.
     iterations : tensor (...)
     algorithm : Algorithm
         The method that was used.
@@ -43,7 +43,8 @@ class Solution:
 
     References
     ----------
-    Winston and Kolter (2020), Theorem 1; the bound follows from strong monotonicity of (I - W) z - c + df(z).
+    Winston and Kolter (2020), Theorem 1; the bound follows from strong monotonicity of (I - W) z - c + df(z), with a metric by
+    the inequality of Kantorovich (1948).
     """
 
     z: Any
@@ -63,7 +64,8 @@ class Solution:
         system, sigma, settings, _ = ready
         miss = solved.z - sigma.resolvent(system.product(solved.z) + injection, 1.0)
         psi, m = system.metric, system.monotonicity
-        spread = 1.0 if psi is None else math.sqrt(float(psi.max() / psi.min()))
+        k = 1.0 if psi is None else math.sqrt(float(psi.max() / psi.min()))
+        spread = 0.5 * (k + 1.0 / k)
         moved = torch.linalg.vector_norm(system.product(miss), dim=-1)
         bound = torch.linalg.vector_norm(miss, dim=-1) + spread * moved / m
         return cls(

@@ -74,8 +74,8 @@ def run(tick: Tick) -> Part:
         "backward pass are both solves of a monotone inclusion by Peaceman-Rachford splitting.",
         f"<b>Test accuracy {100 * history[-1]:.2f} %</b>. Least eigenvalue of sym(I − W): {m:.4f}. Certified: moving an input by "
         f"d moves the equilibrium by at most <b>‖U‖/m = {bound:.2f}</b> d. On 500 test images the solve took "
-        f"{int(np.max(result.iterations))} iterations; certified distance of every printed equilibrium from the exact one: at "
-        f"most {float(np.max(result.error_bound)):.1e}.",
+        f"{int(result.iterations.max())} iterations; certified distance of every printed equilibrium from the exact one: at "
+        f"most {float(result.error_bound.max()):.1e}.",
     )
     figure, axes = plt.subplots(figsize=(6, 3.2))
     axes.plot(range(1, len(history) + 1), 100 * np.array(history), marker=".")

@@ -76,13 +76,10 @@ class Graph(Parametrization):
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
+        if isinstance(monotonicity, (int, float)) and (monotonicity > 1 or (monotonicity == 1 and learn_monotonicity is True)):
+            below = "below" if monotonicity == 1 else "at most"
+            raise DataError(f"monotonicity={monotonicity!r} must be {below} 1 for a graph: the spectrum of S begins at 0")
         super().__init__(monotonicity, learn_monotonicity, device=device, dtype=dtype)
-        if monotonicity > 1:
-            raise DataError(f"monotonicity={monotonicity!r} must be at most 1 for a graph: the spectrum of S begins at 0")
-        if learn_monotonicity:
-            if monotonicity == 1:
-                raise DataError("monotonicity=1 is the end of what a graph can learn: start below it")
-            nn.init.constant_(self.free_monotonicity, math.log(monotonicity) - math.log1p(-monotonicity))
         self.features = positive_integer("features", features, "of each node")
         S = lazy_adjacency(adjacency).to(device=device, dtype=self._solving(dtype))
         nodes = int(S.shape[0])
@@ -99,8 +96,15 @@ class Graph(Parametrization):
 
     @property
     def monotonicity(self) -> Tensor:
-        """The number m in (0, 1], a tensor without axes; the logistic function of a free number where it is learned."""
-        return torch.sigmoid(self.free_monotonicity) if self.learn_monotonicity else self.fixed_monotonicity
+        """The number m in (0, 1], a tensor without axes; between its ends by the logistic function where it is learned."""
+        if not self.learn_monotonicity:
+            return self.fixed_monotonicity
+        least = self.least_monotonicity
+        return least + (1.0 - least) * torch.sigmoid(self.free_monotonicity)
+
+    def _free_monotonicity_of(self, m: float) -> float:
+        part = (m - self.least_monotonicity) / (1.0 - self.least_monotonicity)
+        return math.log(part) - math.log1p(-part)
 
     def _apply(self, fn: Any, recurse: bool = True) -> Graph:
         """Casts and moves, but the spectrum stays in single precision at least: half of it would not be that of the graph."""

@@ -141,7 +141,13 @@ class SharedInjection(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """U x + b for inputs (..., inputs)."""
-        return functional.linear(x, self.__dict__["linear"].U, self.bias)
+        return functional.linear(x, self.weight, self.bias)
+
+    @property
+    def weight(self) -> Tensor:
+        """U, shape (features, inputs)."""
+        U: Tensor = self.__dict__["linear"].U
+        return U
 
 
 @final

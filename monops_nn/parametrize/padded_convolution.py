@@ -105,7 +105,7 @@ class PaddedConvolution(Convolution):
         return CircularSystem(weights, self.certified_monotonicity, (h, w), self.ring)
 
     def enter(self, state: Tensor) -> Tensor:
-        return functional.pad(state, (self.ring,) * 4).reshape(state.shape[0], -1)
+        return functional.pad(state, (self.ring,) * 4).flatten(1)
 
     def leave(self, rows: Tensor) -> Tensor:
         (h, w), ring = self.resolution, self.ring

@@ -23,7 +23,7 @@ class Parametrization(nn.Module, ABC):
 
     A subclass gives ``shape``, the shape of one state as users see it; ``weights()``, the tensors W is made of; and
     ``system(weights)``. Where the solver's rows are not the flattened state (a border, several tiers), it gives ``enter`` and
-    ``leave``. m is a buffer, or with ``learn_monotonicity`` the parameter log(exp(m) - 1), so that it stays positive.
+    ``leave``. m is a buffer, or with ``learn_monotonicity`` the least m that rounding allows plus softplus of a free number.
     """
 
     shape: tuple[Any, ...]
@@ -45,15 +45,16 @@ class Parametrization(nn.Module, ABC):
         dtype = torch.get_default_dtype() if dtype is None else dtype
         if dtype not in (*SINGLE_PRECISION, torch.float64):
             raise DataError(f"dtype={dtype} is not supported: use float32, float64, bfloat16 or float16")
-        least = SMALLEST * torch.finfo(torch.float64 if dtype == torch.float64 else torch.float32).eps
-        if monotonicity < least:
+        self.least_monotonicity = SMALLEST * torch.finfo(torch.float64 if dtype == torch.float64 else torch.float32).eps
+        if monotonicity <= self.least_monotonicity:
             raise DataError(
-                f"monotonicity={monotonicity!r} is lost in the rounding of I - W: take at least {least:.1e}, or float64"
+                f"monotonicity={monotonicity!r} is lost in the rounding of I - W: take more than "
+                f"{self.least_monotonicity:.1e}, or float64"
             )
         self.learn_monotonicity = learn_monotonicity
         if learn_monotonicity:
-            inverse = monotonicity + math.log(-math.expm1(-monotonicity))
-            self.free_monotonicity = nn.Parameter(torch.tensor(inverse, device=device, dtype=dtype))
+            start = self._free_monotonicity_of(float(monotonicity))
+            self.free_monotonicity = nn.Parameter(torch.tensor(start, device=device, dtype=dtype))
         else:
             self.register_buffer("fixed_monotonicity", torch.tensor(float(monotonicity), device=device, dtype=dtype))
 
@@ -61,8 +62,13 @@ class Parametrization(nn.Module, ABC):
     def monotonicity(self) -> Tensor:
         """The number m, a tensor without axes; differentiable where it is learned."""
         if self.learn_monotonicity:
-            return functional.softplus(self.free_monotonicity)
+            return self.least_monotonicity + functional.softplus(self.free_monotonicity)
         return self.fixed_monotonicity
+
+    def _free_monotonicity_of(self, m: float) -> float:
+        """The free number for which ``monotonicity`` is m."""
+        above = m - self.least_monotonicity
+        return above + math.log(-math.expm1(-above))
 
     @property
     def rows_shape(self) -> tuple[int, ...] | None:

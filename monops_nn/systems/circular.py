@@ -103,6 +103,8 @@ class CircularSystem(System):
 
     def cotangents(self, u: Tensor, z: Tensor) -> tuple[Tensor, ...]:
         kernel = self.weights[0].shape[2:]
+        if not len(z):
+            return (torch.zeros_like(self.weights[0]),)
         return (symbol_transposed(correlate(self._states(u), self._states(z)), self.torus, (kernel[0], kernel[1])),)
 
     def resolvent(self, x: Tensor, step: float) -> Tensor:
@@ -115,7 +117,7 @@ class CircularSystem(System):
         return rows.reshape(-1, self.channels, *self.torus)
 
     def _apply(self, symbols: Tensor, rows: Tensor) -> Tensor:
-        return convolve(symbols, self._states(rows)).reshape(rows.shape)
+        return convolve(symbols, self._states(rows)).reshape(rows.shape) if len(rows) else rows
 
     def _symbols(self) -> Tensor:
         """The symbols of W; kept, but anew for each derivative."""

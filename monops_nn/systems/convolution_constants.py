@@ -9,8 +9,9 @@ from torch import Tensor
 
 from monops.constants import Constants
 from monops.errors import ConstantError
+from monops_nn.systems.certified import NOT_FINITE, certified_constants
 from monops_nn.systems.fourier import symbol
-from monops_nn.systems.system import Spread
+from monops_nn.systems.system import Spread, norm_bound
 
 GRID = 8  # points of a coarse grid for each unit of the reach of the kernel
 CHUNK = 2**22  # entries of symbols whose eigenvalues are computed at once
@@ -37,22 +38,8 @@ def _coarse(kernel: Tensor, torus: tuple[int, int], grid: int) -> tuple[Tensor, 
     return _identity(kernel) - symbol(kernel.detach(), (sizes[0], sizes[1])), factor
 
 
-def _frobenius(matrices: Tensor) -> Tensor:
-    """Frobenius norms of complex matrices (k, n, n), through their parts: torch's own norm of complex numbers is slow."""
-    return torch.linalg.vector_norm(torch.view_as_real(matrices).flatten(1), dim=1)
-
-
 def _column_norms(vectors: Tensor) -> Tensor:
     return torch.linalg.vector_norm(torch.view_as_real(vectors), dim=(-3, -1), keepdim=True).squeeze(-1)
-
-
-def _largest_norm(matrices: Tensor) -> float:
-    """A bound of the largest spectral norm of matrices (k, n, n), |(E*E)^2|_F^(1/4), at most n^(1/8) times too large."""
-    scale = _frobenius(matrices).clamp(min=torch.finfo(matrices.dtype).tiny)
-    scaled = matrices / scale[:, None, None]
-    gram = torch.bmm(scaled.mH, scaled)
-    rounding = 1.0 + 8.0 * matrices.shape[-1] * torch.finfo(matrices.dtype).eps
-    return float((_frobenius(torch.bmm(gram, gram)) ** 0.25 * scale).amax()) * rounding
 
 
 def norm_on_grid(kernel: Tensor, torus: tuple[int, int]) -> float:
@@ -65,7 +52,7 @@ def norm_on_grid(kernel: Tensor, torus: tuple[int, int]) -> float:
     symmetric, whole = 0.0, 0.0
     for part in torch.split(M, max(1, CACHE // M[0].numel())):
         E = part - shift * _identity(kernel)
-        symmetric, whole = max(symmetric, _largest_norm(0.5 * (E + E.mH))), max(whole, _largest_norm(E))
+        symmetric, whole = max(symmetric, norm_bound(0.5 * (E + E.mH), 1)), max(whole, norm_bound(E, 1))
     bound = math.sqrt(shift**2 + 2.0 * shift * factor * symmetric + (factor * whole) ** 2)
     return bound * (1.0 + 8.0 * torch.finfo(kernel.dtype).eps)
 
@@ -94,7 +81,7 @@ def torus_constants(kernel: Tensor, torus: tuple[int, int]) -> Constants:
     for part in torch.split(symbols, max(1, CHUNK // (c * c))):
         M = _identity(kernel) - part
         if not bool(torch.isfinite(M).all()):
-            raise ConstantError("the weight W contains NaN or infinity: lower the learning rate, or clip the gradient")
+            raise ConstantError(NOT_FINITE)
         inverse, info = torch.linalg.inv_ex(M)
         if bool(info.any()) or not bool(torch.isfinite(inverse).all()):
             raise ConstantError("I - W is singular, so that the equilibrium is not unique: use a parametrisation with m > 0")
@@ -103,22 +90,5 @@ def torus_constants(kernel: Tensor, torus: tuple[int, int]) -> Constants:
         least, cocoercivity = min(least, low[0]), min(cocoercivity, low[1])
         inverse_top, gram_top = max(inverse_top, high[1]), max(gram_top, high[2])
     rounding = 4.0 * (c + kernel.shape[2] * kernel.shape[3]) * torch.finfo(kernel.dtype).eps
-    lipschitz = math.sqrt(max(gram_top, 0.0)) * (1.0 + rounding)
-    mu = least - rounding * lipschitz
-    if mu <= 0:
-        raise ConstantError(
-            f"I - W is not strongly monotone: lambda_min of its symmetric part is {least:.6g}, so that the equilibrium "
-            f"need not exist or be unique; subtract at least {-mu:.3g} from the kernel's centre, or use CircularConvolution"
-        )
-    beta = max(cocoercivity - rounding * abs(inverse_top), mu / lipschitz**2)
-    return Constants(
-        min(mu, lipschitz),
-        min(beta, 1.0 / lipschitz),
-        lipschitz,
-        affine=True,
-        why={
-            "strong_monotonicity": "computed: least eigenvalue of the symmetric part of I - W over all frequencies",
-            "cocoercivity": "computed: least eigenvalue of the symmetric part of (I - W)^-1 over all frequencies",
-            "lipschitz": "computed: largest singular value of I - W over all frequencies",
-        },
-    )
+    over, remedy = " over all frequencies", "CircularConvolution"
+    return certified_constants(least, cocoercivity, inverse_top, gram_top, rounding, over=over, remedy=remedy)

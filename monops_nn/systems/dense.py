@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import final
@@ -12,7 +11,10 @@ from torch import Tensor
 
 from monops.constants import Constants
 from monops.errors import ConstantError, ShapeError
+from monops_nn.systems.certified import NOT_FINITE, certified_constants
 from monops_nn.systems.system import Spread, System, norm_bound
+
+SMALL = 1e-2  # of |sym M|: m below this is looked at
 
 
 @final
@@ -113,13 +115,16 @@ class DenseSystem(System):
 
     def spread(self) -> Spread:
         M = self.matrix
-        symmetric, skew = norm_bound(0.5 * (M + M.mT), 1), norm_bound(0.5 * (M - M.mT), 1)
-        return Spread(min(self.monotonicity, symmetric), symmetric, skew)
+        S = 0.5 * (M + M.mT)
+        symmetric, skew, least = norm_bound(S, 1), norm_bound(0.5 * (M - M.mT), 1), self.monotonicity
+        if least < SMALL * symmetric:  # what is declared may be far below what is there: worth n^3 for better steps
+            least = max(least, float(torch.linalg.eigvalsh(S)[0]))
+        return Spread(min(least, symmetric), symmetric, skew)
 
     def exact_constants(self) -> Constants:
         M = self.matrix
         if not bool(torch.isfinite(M).all()):
-            raise ConstantError("the weight W contains NaN or infinity: lower the learning rate, or clip the gradient")
+            raise ConstantError(NOT_FINITE)
         inverse, info = torch.linalg.inv_ex(M)
         if int(info) != 0 or not bool(torch.isfinite(inverse).all()):
             raise ConstantError(
@@ -129,22 +134,5 @@ class DenseSystem(System):
         values = torch.linalg.eigvalsh(stacked)[:, [0, -1]].tolist()
         (least, _), (cocoercivity, inverse_top), (_, gram_top) = values
         rounding = 4.0 * M.shape[0] * torch.finfo(M.dtype).eps
-        lipschitz = math.sqrt(max(gram_top, 0.0)) * (1.0 + rounding)
-        mu = least - rounding * lipschitz
-        if mu <= 0:
-            raise ConstantError(
-                f"I - W is not strongly monotone: lambda_min of its symmetric part is {least:.6g}, so that the equilibrium "
-                f"need not exist or be unique; subtract at least {-mu:.3g} times the identity from W, or use MonotoneLinear"
-            )
-        beta = max(cocoercivity - rounding * abs(inverse_top), mu / lipschitz**2)
-        return Constants(
-            min(mu, lipschitz),
-            min(beta, 1.0 / lipschitz),
-            lipschitz,
-            affine=True,
-            why={
-                "strong_monotonicity": "computed: least eigenvalue of the symmetric part of I - W",
-                "cocoercivity": "computed: least eigenvalue of the symmetric part of (I - W)^-1",
-                "lipschitz": "computed: largest singular value of I - W",
-            },
-        )
+        remedy = "MonotoneLinear"
+        return certified_constants(least, cocoercivity, inverse_top, gram_top, rounding, remedy=remedy)

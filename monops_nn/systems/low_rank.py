@@ -11,6 +11,7 @@ from torch import Tensor
 
 from monops.constants import Constants
 from monops.errors import ConstantError
+from monops_nn.systems.certified import NOT_FINITE
 from monops_nn.systems.dense import DenseSystem
 from monops_nn.systems.system import Spread, System
 
@@ -127,7 +128,7 @@ class LowRankSystem(System):
 
     def exact_constants(self) -> Constants:
         if not all(bool(torch.isfinite(weight).all()) for weight in self.weights):
-            raise ConstantError("the weight W contains NaN or infinity: lower the learning rate, or clip the gradient")
+            raise ConstantError(NOT_FINITE)
         inside = self.block.exact_constants()
         if not self._has_complement:
             return inside

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from monops_nn.equilibrium import solve_forward, solve_linear
 from monops_nn.models import Classifier
 
 
@@ -19,12 +18,12 @@ def look(model: Classifier, x: Tensor, labels: Tensor) -> dict[str, Any]:
     L is the certified bound of |I - W| that the steps are proven with; the exact one costs more than a training step. The
     backward pass is that of the cross-entropy of the labels.
     """
-    layer = model.layer
-    solution = layer.solve(model.inputs(x))
-    forward, backward = _passes(model, x, labels)
+    layer, inputs = model.layer, model.inputs(x)
+    solution = layer.solve(inputs)
+    backward = layer.solve_backward(inputs, _gradient(model, solution.z, labels))
     lipschitz = layer.linear.current_system().lipschitz_bound()
     return {
-        "iterations": int(forward.iterations.max()),
+        "iterations": int(solution.iterations.max()),
         "backward_iterations": int(backward.iterations.max()),
         "residual": float(solution.residual.max()),
         "backward_residual": float(backward.residual.max()),
@@ -36,18 +35,10 @@ def look(model: Classifier, x: Tensor, labels: Tensor) -> dict[str, Any]:
     }
 
 
-def _passes(model: Classifier, x: Tensor, labels: Tensor) -> tuple[Any, Any]:
-    """Both passes as the training step solves them."""
-    layer, weights = model.layer, model.layer.linear.weights()
-    _, injected = layer._inject(model.inputs(x))
-    pass_ = layer._pass()
-    forward = solve_forward(pass_, injected, None, weights)
-    state = layer.linear.leave(forward.z)
-    last = state if isinstance(state, Tensor) else state[-1]
+def _gradient(model: Classifier, z: Any, labels: Tensor) -> Any:
+    """The gradient of the cross-entropy in the state, which the readout sees the last tier of."""
+    last = z if isinstance(z, Tensor) else z[-1]
     with torch.enable_grad():
         leaf = last.detach().clone().requires_grad_()
         (gradient,) = torch.autograd.grad(functional.cross_entropy(model.read(leaf), labels), leaf)
-    cotangent = gradient if isinstance(state, Tensor) else (*(torch.zeros_like(part) for part in state[:-1]), gradient)
-    preactivation = pass_.ready(weights).system.product(forward.z) + injected
-    _, backward = solve_linear(pass_, layer.linear.enter(cotangent), forward.z, preactivation, weights, True)
-    return forward, backward
+    return gradient if isinstance(z, Tensor) else (*(torch.zeros_like(part) for part in z[:-1]), gradient)

@@ -78,7 +78,7 @@ def test_training_lowers_the_loss_without_warnings() -> None:
 def test_backward_resolvent_against_a_dense_solve() -> None:
     J = torch.tensor([[0.0, 1.0, 0.25, 1.0, 0.0]], dtype=torch.float64)
     g, x = inputs(1, 5), inputs(1, 5, seed=3)
-    got = ActivationDerivative(J, g).resolvent(x, 0.7)
+    got = ActivationDerivative(g, J).resolvent(x, 0.7)
     inside = J[0] > 0
     D = 1 / J[0][inside] - 1
     expected = torch.linalg.solve(torch.eye(3, dtype=torch.float64) + 0.7 * torch.diag(D), (x + 0.7 * g)[0][inside])

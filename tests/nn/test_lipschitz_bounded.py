@@ -138,3 +138,11 @@ def test_the_error_bound_in_a_metric_holds_and_is_not_loose(transposed: bool) ->
     worst = 1.0 / float(torch.linalg.svdvals(M)[-1])
     assert worst <= (k + 1.0 / k) / 2 / m * (1 + 1e-9)
     assert worst == pytest.approx((k + 1.0 / k) / 2 / m, rel=1e-9)
+
+
+def test_the_bound_of_the_state_is_known_although_the_injection_is_shared() -> None:
+    torch.manual_seed(0)
+    network = LipschitzBoundedNetwork(2, 5, 1, gamma=1.0, tol=1e-6)
+    x, y = torch.randn(200, 2), torch.randn(200, 2)
+    ratio = (network.layer(x) - network.layer(y)).norm(dim=1) / (x - y).norm(dim=1)
+    assert float(ratio.max().detach()) <= network.layer.lipschitz_bound() * (1 + 1e-4)

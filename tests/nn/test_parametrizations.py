@@ -320,3 +320,13 @@ def test_a_sparse_graph_is_the_dense_one(sparse: Any) -> None:
         for mine, theirs in zip(free_parameters(other), free_parameters(dense), strict=True):
             mine.copy_(theirs)
     assert torch.allclose(other.weight(), dense.weight(), atol=1e-14)
+
+
+@every
+def test_a_learned_m_never_vanishes(name: str) -> None:
+    """Softplus of -1e4 is 0 in every precision: what rounding can hold is added."""
+    for dtype in (torch.float32, torch.float64):
+        module = built(name, learn_monotonicity=True, dtype=dtype)
+        with torch.no_grad():
+            module.free_monotonicity.fill_(-1e4)
+        assert module.certified_monotonicity >= 50 * torch.finfo(dtype).eps

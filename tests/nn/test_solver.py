@@ -12,7 +12,7 @@ torch = pytest.importorskip("torch", reason="monops_nn needs torch")
 
 import monops  # noqa: E402
 from monops import errors  # noqa: E402
-from monops_nn import LayerNewton, MonDEQ, MonotoneLinear  # noqa: E402
+from monops_nn import CircularConvolution, LayerNewton, MonDEQ, MonotoneLinear, PaddedConvolution  # noqa: E402
 from monops_nn.automatic import choose  # noqa: E402
 from monops_nn.operators import ActivationOperator, EquilibriumOperator  # noqa: E402
 from monops_nn.solver import Settings, run  # noqa: E402
@@ -153,14 +153,23 @@ def test_newton_falls_back_to_a_proven_step_where_it_circles() -> None:
         assert bool((miss(system, c, solved.z) < 1e-9).all())
 
 
-def test_an_empty_batch_is_an_empty_answer() -> None:
-    layer = MonDEQ(MonotoneLinear(4), injection=3)
-    x = torch.zeros(0, 3, requires_grad=True)
+@pytest.mark.parametrize(
+    ("linear", "injection", "sample"),
+    [
+        (lambda: MonotoneLinear(4), 3, (3,)),
+        (lambda: PaddedConvolution(2, (3, 4)), 1, (1, 3, 4)),
+        (lambda: PaddedConvolution(2, (3, 4), inverse=None), 1, (1, 3, 4)),
+        (lambda: CircularConvolution(2, 4), 1, (1, 4, 4)),
+    ],
+)
+def test_an_empty_batch_is_an_empty_answer(linear: Any, injection: int, sample: tuple[int, ...]) -> None:
+    layer = MonDEQ(linear(), injection=injection)
+    x = torch.zeros(0, *sample, requires_grad=True)
     z = layer(x)
     z.sum().backward()
-    assert z.shape == (0, 4)
+    assert z.shape == (0, *layer.linear.shape)
     assert x.grad is not None
-    assert layer.solve(x.detach()).z.shape == (0, 4)
+    assert layer.solve(x.detach()).z.shape == (0, *layer.linear.shape)
 
 
 @pytest.mark.parametrize(
@@ -202,3 +211,33 @@ def test_weights_that_are_not_finite_are_named() -> None:
         layer.linear.A[0, 0] = torch.nan
     with pytest.raises(errors.ConstantError, match="the weight W contains NaN or infinity: lower the learning rate"):
         layer(torch.zeros(2, 3))
+
+
+def test_steps_follow_the_operator_where_the_declared_m_is_far_below_it() -> None:
+    """I - W = 3.2 with a declared m of 1e-9: a step from the declared number would take thousands of iterations."""
+    W = torch.full((1, 1), -2.2, dtype=torch.float64)
+    system = DenseSystem((W,), 1e-9)
+    step = choose(system, RELU, None).algorithm.step_size  # type: ignore[attr-defined]
+    assert 0.1 < step < 1.0
+    solved = run(
+        EquilibriumOperator(system, torch.ones(3, 1, dtype=torch.float64)),
+        RELU,
+        Settings(monops.PeacemanRachford(step), 1e-9, 50),
+        None,
+    )
+    assert solved.status is monops.Status.CONVERGED
+
+
+def test_the_backward_pass_alone_is_the_one_of_the_gradient() -> None:
+    torch.manual_seed(0)
+    layer = MonDEQ(MonotoneLinear(5, dtype=torch.float64), "tanh", injection=3, tol=1e-11)
+    x = torch.randn(2, 4, 3, dtype=torch.float64, requires_grad=True)
+    z = layer(x)
+    g = torch.randn(z.shape, dtype=torch.float64)
+    z.backward(g)
+    backward = layer.solve_backward(x.detach(), g)
+    assert backward.status is monops.Status.CONVERGED
+    u = backward.z.reshape(2, 4, 5)
+    torch.testing.assert_close(u @ layer.injection.weight, x.grad, rtol=0, atol=1e-8)
+    with pytest.raises(errors.ShapeError, match="gradient has the leading axes"):
+        layer.solve_backward(x.detach(), g[0])
