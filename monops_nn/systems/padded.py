@@ -97,7 +97,7 @@ class PaddedSystem(System):
     def cotangents(self, u: Tensor, z: Tensor) -> tuple[Tensor, ...]:
         reach, shape = self._reach, self.weights[0].shape
         if not len(z):
-            return (torch.zeros_like(self.weights[0]),)
+            return (self.weights[0].new_zeros(shape),)
         swapped = self._states(z).transpose(0, 1), self._states(u).transpose(0, 1)
         return (functional.conv2d(*swapped, padding=reach).transpose(0, 1).reshape(shape),)
 
