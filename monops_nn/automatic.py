@@ -42,6 +42,8 @@ def choose(
     function, spread = sigma.activation, system.spread()
     rooted = not isinstance(function, Separable) or function.solves_for_prox
     step = algorithm.step_size
+    if step is not None and not step > 0:
+        return Choice(algorithm, UNKNOWN, False)  # which the method refuses by name
     if step is None:
         step = 1.0 if rooted else spread.best_step
     bound = spread.contraction(step)

@@ -209,7 +209,7 @@ class MonDEQ(nn.Module):
                 f"x is {x.dtype} on {x.device}, the layer {parameter.dtype} on {parameter.device}: convert one, x.to(...)"
             )
         state = self._apply_injection(x)
-        lead = self._lead(state)
+        lead = self._lead(state, "what the injection gives")
         axes = len(lead)
         if isinstance(state, Tensor):
             flat: Any = state.reshape(-1, *state.shape[axes:])
@@ -230,8 +230,8 @@ class MonDEQ(nn.Module):
             return state.reshape(*x.shape[:-3], *state.shape[1:])
         return injection(x)
 
-    def _lead(self, state: Any) -> tuple[int, ...]:
-        """The leading axes of a state; ShapeError unless the others are those of the parametrisation."""
+    def _lead(self, state: Any, name: str) -> tuple[int, ...]:
+        """The leading axes of a state; ShapeError, with its name, unless the others are those of the parametrisation."""
         shape = self.linear.shape
         if isinstance(state, Tensor):
             expected = shape[0] if isinstance(shape[0], tuple) else shape
@@ -239,16 +239,16 @@ class MonDEQ(nn.Module):
         else:
             parts = list(zip(state, shape, strict=False))
             if not isinstance(shape[0], tuple) or len(state) != len(shape):
-                raise ShapeError(f"the injection gives {len(state)} tensors, but a state has the shape {shape}")
+                raise ShapeError(f"{name} has {len(state)} tensors, but a state has the shape {shape}")
         leads = set()
         for part, expected in parts:
             axes = part.ndim - len(expected)
             if axes < 0 or tuple(part.shape[axes:]) != tuple(expected):
                 needs = ", ".join(map(str, expected))
-                raise ShapeError(f"the injection gives shape {tuple(part.shape)}, but needs (..., {needs})")
+                raise ShapeError(f"{name} has shape {tuple(part.shape)}, but needs (..., {needs})")
             leads.add(tuple(part.shape[:axes]))
         if len(leads) > 1:
-            raise ShapeError(f"the tensors of a state have different leading axes: {sorted(leads)}")
+            raise ShapeError(f"the tensors of {name} have different leading axes: {sorted(leads)}")
         return leads.pop()
 
     def _leave(self, rows: Tensor, lead: tuple[int, ...]) -> Any:
@@ -261,7 +261,7 @@ class MonDEQ(nn.Module):
     def _start(self, z0: Any, lead: tuple[int, ...], rows: Tensor, name: str = "z0") -> Tensor | None:
         if z0 is None:
             return None
-        found = self._lead(z0)
+        found = self._lead(z0, name)
         if found != lead:
             raise ShapeError(f"{name} has the leading axes {found}, but x has {lead}")
         axes = len(lead)

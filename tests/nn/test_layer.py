@@ -111,6 +111,20 @@ def test_error_bound_of_the_result_contains_the_truth() -> None:
     assert rough.row_status == (monops.Status.CONVERGED,) * 4
 
 
+@pytest.mark.parametrize("m", [0.05, 0.7])
+def test_the_error_bound_is_attained_by_the_scalar_identity(m: float) -> None:
+    """Extremal: z = (1 - m) z + c, where a residual e is an error e/m exactly."""
+    linear = MonotoneLinear(1, monotonicity=m, dtype=torch.float64)
+    rough = MonDEQ(linear, "identity", injection=1, algorithm=monops.DouglasRachford(0.5), tol=1e-2)
+    with torch.no_grad():
+        linear.A.zero_()
+    x = torch.tensor([[1.0], [-3.0]], dtype=torch.float64)
+    solution = rough.solve(x)
+    distance = (solution.z - rough.injection(x).detach() / m).abs()[:, 0]
+    assert bool((distance > 1e-4 * solution.z.abs()[:, 0]).all())
+    torch.testing.assert_close(solution.error_bound, distance, rtol=1e-9, atol=0)
+
+
 @pytest.mark.parametrize("mu", [0.1, 0.6])
 def test_system_constants_are_attained_on_the_extremal_rotation(mu: float) -> None:
     imaginary = (1 - mu**2) ** 0.5
@@ -147,6 +161,8 @@ def test_parametrisation_covers_exactly_the_monotone_matrices() -> None:
         (lambda: layer()(torch.ones(2, 3)), errors.BackendError, "float32"),
         (lambda: layer()(inputs(2, 4)), errors.ShapeError, r"\(2, 4\).*3"),
         (lambda: layer()(np.ones((2, 3))), errors.BackendError, "as_tensor"),
+        (lambda: layer()(inputs(2), inputs(2)), errors.ShapeError, r"z0 has shape \(2, 3\), but needs \(\.\.\., 5\)"),
+        (lambda: layer(algorithm=monops.PeacemanRachford(-1.0))(inputs()), errors.StepSizeError, "step_size=-1 is outside"),
         (lambda: layer(algorithm=monops.ForwardBackward(step_size=50.0))(inputs()), errors.StepSizeError, "proven interval"),
         (lambda: DenseSystem((2.0 * torch.eye(2),), 1.0).exact_constants(), errors.ConstantError, "not strongly monotone"),
     ],
