@@ -9,7 +9,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="monops_nn needs torch")
 
 import monops  # noqa: E402
-from monops_nn import LayerNewton, MonDEQ, parametrize  # noqa: E402
+from monops_nn import LayerNewton, LipschitzBounded, MonDEQ, parametrize  # noqa: E402
 
 F64 = torch.float64
 PARAMETRISATIONS: dict[str, Any] = {
@@ -17,6 +17,9 @@ PARAMETRISATIONS: dict[str, Any] = {
     "dense, m learned": lambda: parametrize.MonotoneLinear(3, 0.5, learn_monotonicity=True, dtype=F64),
     "triangular": lambda: parametrize.Triangular(3, 0.5, dtype=F64),
     "skew": lambda: parametrize.Skew(3, 0.5, dtype=F64),
+    "low rank": lambda: parametrize.LowRank(4, 1, 0.5, dtype=F64),
+    "Lipschitz-bounded": lambda: LipschitzBounded(2, 3, 2, 1.0, 0.5, dtype=F64),
+    "graph": lambda: parametrize.Graph(torch.ones(2, 2) - torch.eye(2), 2, 0.5, dtype=F64),
     "circular": lambda: parametrize.CircularConvolution(2, (3, 4), 3, 0.5, dtype=F64),
     "padded": lambda: parametrize.PaddedConvolution(1, (3, 2), 3, 0.5, learn_monotonicity=True, dtype=F64),
     "padded, no inverse": lambda: parametrize.PaddedConvolution(1, (3, 2), 3, 0.5, inverse=None, dtype=F64),
@@ -32,7 +35,7 @@ METHODS: dict[str, Any] = {
     "Anderson": monops.Anderson(monops.PeacemanRachford(1.0)),
     "Newton": LayerNewton(),
 }
-DENSE = {"dense", "dense, m learned", "triangular", "skew"}
+DENSE = {"dense", "dense, m learned", "triangular", "skew", "Lipschitz-bounded"}
 
 
 def applies(parametrisation: str, method: str) -> bool:
@@ -48,7 +51,8 @@ def made(parametrisation: str, activation: str, algorithm: Any, tol: float) -> t
     convolution = linear.input_ndim == 3
     layer = MonDEQ(linear, activation, injection=1 if convolution else 2, algorithm=algorithm, tol=tol, max_iter=5000)
     shape = (linear.shape[0][1:] if isinstance(linear.shape[0], tuple) else linear.shape[1:]) if convolution else ()
-    return layer, torch.randn(1, *((1, *shape) if convolution else (2,)), dtype=F64).requires_grad_()
+    sample = (1, *shape) if convolution else (*linear.shape[:-1], 2)
+    return layer, torch.randn(1, *sample, dtype=F64).requires_grad_()
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
