@@ -14,13 +14,13 @@ def plot(folder: str | Path, *, title: str = "") -> Path:
 
     Raises DataError when matplotlib is not installed, or there are no metrics.
     """
+    lines = Records(Path(folder)).lines()
+    if not lines:
+        raise DataError(f"{folder} has no metrics: train there first")
     try:
         from matplotlib.figure import Figure
     except ImportError:
         raise DataError("plots need matplotlib: pip install 'monops[train]'") from None
-    lines = Records(Path(folder)).lines()
-    if not lines:
-        raise DataError(f"{folder} has no metrics: train there first")
     figure = Figure(figsize=(11, 6.5), layout="constrained")
     axes = figure.subplots(2, 2)
     _curve(axes[0, 0], lines, "train", "loss", "training loss (a batch)", "log")
