@@ -1,9 +1,14 @@
-"""All theorems."""
+"""All theorems, in the order of their ids."""
 
 from __future__ import annotations
 
-from proofs.networks import NN01, NN04
-from proofs.operators import OP02, OP09, OP13
+from proofs import algorithms, networks, operators
 from proofs.theorem import Theorem
 
-THEOREMS: tuple[Theorem, ...] = (OP02, OP09, OP13, NN01, NN04)
+FAMILIES = ("OP", "AL", "NN")
+THEOREMS: tuple[Theorem, ...] = tuple(
+    sorted(
+        (*operators.THEOREMS, *algorithms.THEOREMS, *networks.THEOREMS),
+        key=lambda theorem: (FAMILIES.index(theorem.id[:2]), theorem.id),
+    )
+)

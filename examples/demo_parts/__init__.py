@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,7 +25,7 @@ class Part:
         """Add paragraphs."""
         self.html += [f"<p>{paragraph}</p>" for paragraph in paragraphs]
 
-    def table(self, headings: list[str], rows: list[list[Any]]) -> None:
+    def table(self, headings: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         """Add a table."""
         head = "".join(f"<th>{heading}</th>" for heading in headings)
         body = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows)

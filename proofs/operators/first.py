@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
-import sympy
 
 import monops
 from monops.algorithms.cocoercive.forward_backward import forward_contraction
@@ -19,6 +19,7 @@ from proofs.generators import (
     rotation_block,
     strongly_monotone_lipschitz,
 )
+from proofs.own_operator import declared, pair, squared_factor
 from proofs.theorem import Counterexample, Mutant, Theorem
 
 MU, IMAGINARY, STEP = Fraction(3, 5), Fraction(4, 5), Fraction(1, 2)  # so that L = 1
@@ -63,31 +64,24 @@ def op02_extremal() -> float:
     return float((1 / (1 + STEP * MU)) / claim)
 
 
-def op02_symbolic() -> bool:
-    """|x|^2/(1+am)^2 - |p|^2 = (2a/(1+am)) (<p,u> - m|p|^2) + (a/(1+am))^2 |u - mp|^2 with x = p + au, for all a, m."""
-    a, m, p, u, q, v = sympy.symbols("a m p u q v", real=True)  # p, u in the plane: (p, q), (u, v)
-    left = ((p + a * u) ** 2 + (q + a * v) ** 2) / (1 + a * m) ** 2 - p**2 - q**2
-    slack = p * u + q * v - m * (p**2 + q**2)
-    right = 2 * a / (1 + a * m) * slack + (a / (1 + a * m)) ** 2 * ((u - m * p) ** 2 + (v - m * q) ** 2)
-    return bool(sympy.simplify(left - right) == 0)
-
-
 OP02 = Theorem(
     "OP-02",
     "resolvent of a strongly monotone operator",
     "A mu-strongly monotone => |J x - J y| <= |x - y| / (1 + step mu),  J = (I + step A)^-1",
     "Rockafellar (1976); Bauschke and Combettes (2017), Prop. 23.13",
-    ("A is mu-strongly monotone", "step > 0"),
+    ("A is mu-strongly monotone",),
     ("Affine.resolvent", "constants.resolvent"),
     op02_sample,
     op02_extremal,
     (
         Counterexample(
-            "strong monotonicity: A = 0 held against the claim for mu = 1",
+            "A is mu-strongly monotone",
+            "A = 0 held against the claim for mu = 1",
             lambda: norm(resolvent_matrix(np.zeros((2, 2)), 1.0)) / resolvent_claim(1.0, 1.0),
         ),
         Counterexample(
-            "strong monotonicity: a rotation held against the claim for mu = L = 1",
+            "A is mu-strongly monotone",
+            "a rotation held against the claim for mu = L = 1",
             lambda: norm(resolvent_matrix(rotation_block(0.0, 1.0), 1.0)) / resolvent_claim(1.0, 1.0),
         ),
     ),
@@ -95,7 +89,6 @@ OP02 = Theorem(
         Mutant("claim times 0.999", lambda: op02_extremal() / 0.999),
         Mutant("1/(1 + 2 step mu)", lambda: op02_extremal() * resolvent_claim(0.6, 0.5) / resolvent_claim(1.2, 0.5)),
     ),
-    op02_symbolic,
 )
 
 # ---- OP-09 -----------------------------------------------------------------------------------------
@@ -107,10 +100,10 @@ def op09_sample(generator: np.random.Generator) -> float:
     step = float(generator.uniform(0.01, 2.5) * mu / lipschitz**2)
     claim = forward_contraction(Constants(strong_monotonicity=mu, lipschitz=lipschitz), step)
     columns = np.array([e - step * monops.Affine(M).forward(e) for e in np.eye(len(M))]).T
-    return _safe_ratio(norm(columns) ** 2, claim)
+    return safe_ratio(norm(columns) ** 2, claim)
 
 
-def _safe_ratio(observed: float, claimed: float) -> float:
+def safe_ratio(observed: float, claimed: float) -> float:
     """Observed / claimed, with rounding of size 1e-12 allowed where the claim is 0."""
     return (observed + 1e-12) / (claimed + 1e-12)
 
@@ -124,15 +117,6 @@ def op09_observed() -> Fraction:
 def op09_extremal() -> float:
     """The rotation block attains it exactly."""
     return float(op09_observed() / forward_contraction(EXACT, STEP))
-
-
-def op09_symbolic() -> bool:
-    """rho^2|x|^2 - |x - au|^2 = 2a (<x,u> - m|x|^2) + a^2 (L^2|x|^2 - |u|^2), rho^2 = 1 - 2am + a^2L^2."""
-    a, m, L, x, y, u, v = sympy.symbols("a m L x y u v", real=True)
-    rho2 = 1 - 2 * a * m + a**2 * L**2
-    left = rho2 * (x**2 + y**2) - (x - a * u) ** 2 - (y - a * v) ** 2
-    right = 2 * a * (x * u + y * v - m * (x**2 + y**2)) + a**2 * (L**2 * (x**2 + y**2) - u**2 - v**2)
-    return bool(sympy.expand(left - right) == 0)
 
 
 def op09_swapped() -> float:
@@ -151,14 +135,16 @@ OP09 = Theorem(
     op09_extremal,
     (
         Counterexample(
-            "strong monotonicity: the rotation (mu = 0) held against the claim for mu = 1/2",
+            "A is mu-strongly monotone",
+            "the rotation (mu = 0) held against the claim for mu = 1/2",
             lambda: (
                 norm(np.eye(2) - 0.4 * rotation_block(0.0, 1.0)) ** 2
                 / forward_contraction(Constants(strong_monotonicity=0.5, lipschitz=1.0), 0.4)
             ),
         ),
         Counterexample(
-            "the Lipschitz constant: L = 2 held against the claim for L = 1",
+            "A is L-Lipschitz",
+            "L = 2 held against the claim for L = 1",
             lambda: (
                 norm(np.eye(2) - 0.4 * rotation_block(0.5, 2.0)) ** 2
                 / forward_contraction(Constants(strong_monotonicity=0.5, lipschitz=1.0), 0.4)
@@ -169,7 +155,6 @@ OP09 = Theorem(
         Mutant("claim times 0.999", lambda: op09_extremal() / 0.999),
         Mutant("mu and L exchanged", op09_swapped),
     ),
-    op09_symbolic,
 )
 
 # ---- OP-13 -----------------------------------------------------------------------------------------
@@ -189,7 +174,7 @@ def op13_sample(generator: np.random.Generator) -> float:
     """|2J - I|^2 / claim."""
     M, mu, lipschitz = strongly_monotone_lipschitz(generator)
     step = float(10 ** generator.uniform(-1.5, 1.5) / lipschitz)
-    return _safe_ratio(cayley_norm2(M, step), cayley_claim(mu, lipschitz, step))
+    return safe_ratio(cayley_norm2(M, step), cayley_claim(mu, lipschitz, step))
 
 
 def op13_observed() -> Fraction:
@@ -205,15 +190,13 @@ def op13_extremal() -> float:
     return float(op13_observed() / cayley_contraction(EXACT, STEP))
 
 
-def op13_symbolic() -> bool:
-    """With x = p + au and 2Jx - x = p - au: rho^2|p + au|^2 - |p - au|^2 is the two slacks with nonnegative multipliers."""
-    a, m, L, p, q, u, v = sympy.symbols("a m L p q u v", real=True)
-    D = 1 + 2 * a * m + a**2 * L**2
-    rho2 = 1 - 4 * a * m / D
-    pp, uu, pu = p**2 + q**2, u**2 + v**2, p * u + q * v
-    left = rho2 * (pp + 2 * a * pu + a**2 * uu) - (pp - 2 * a * pu + a**2 * uu)
-    right = 4 * a * (1 + a**2 * L**2) / D * (pu - m * pp) + 4 * a**3 * m / D * (L**2 * pp - uu)
-    return bool(sympy.simplify(left - right) == 0)
+def op13_on_operator(operator: Any, generator: np.random.Generator) -> float:
+    """|R x - R y|^2 / (claim |x - y|^2) for the operator's own mu and L, at a random step."""
+    constants = declared(operator, "strong_monotonicity", "lipschitz")
+    step = float(10 ** generator.uniform(-1.5, 1.5) / constants.lipschitz)
+    x, y = pair(operator, generator)
+    R = [2 * operator.resolvent(point, step) - point for point in (x, y)]
+    return safe_ratio(squared_factor((R[0], R[1]), (x, y)), float(cayley_contraction(constants, step)))
 
 
 OP13 = Theorem(
@@ -227,11 +210,13 @@ OP13 = Theorem(
     op13_extremal,
     (
         Counterexample(
-            "strong monotonicity: a rotation (R is an isometry) held against the claim for mu = 1/2",
+            "A is mu-strongly monotone",
+            "a rotation (R is an isometry) held against the claim for mu = 1/2",
             lambda: cayley_norm2(rotation_block(0.0, 1.0), 1.0) / cayley_claim(0.5, 1.0, 1.0),
         ),
         Counterexample(
-            "Lipschitz continuity: A = 1000 I held against the claim for mu = L = 1, where R tends to -I",
+            "A is L-Lipschitz",
+            "A = 1000 I held against the claim for mu = L = 1, where R tends to -I",
             lambda: (cayley_norm2(1000 * np.eye(2), 0.5) + 1e-12) / (cayley_claim(1.0, 1.0, 0.5) + 1e-12),
         ),
     ),
@@ -242,5 +227,7 @@ OP13 = Theorem(
             lambda: float(op13_observed() / (1 - 5 * STEP * MU / (1 + 2 * STEP * MU + STEP**2))),
         ),
     ),
-    op13_symbolic,
+    on_operator=op13_on_operator,
 )
+
+THEOREMS = (OP02, OP09, OP13)

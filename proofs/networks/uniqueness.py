@@ -88,13 +88,13 @@ NN01 = Theorem(
     "sym(I - W) >= m I, m > 0, sigma = prox_f => z = sigma(Wz + c) has exactly one solution z*, and "
     "|z - z*| <= (1 + |W|/m) |z - sigma(Wz + c)| for every z",
     "Winston and Kolter (2020), Theorem 1; the bound is derived from Pabbaraju, Winston and Kolter (2021), Theorem 1",
-    ("sym(I - W) >= m I with m > 0", "sigma is the prox of a convex function"),
+    ("sym(I - W) >= m I with m > 0",),
     ("Affine", "NonNegative", "Tanh", "solve", "ForwardBackwardForward", "PeacemanRachford", "DouglasRachford"),
     nn01_sample,
     nn01_extremal,
     (
-        Counterexample("monotonicity: W = 1 (m = 0), a continuum of equilibria", continuum),
-        Counterexample("monotonicity: W = 2, two equilibria", two_fixed_points),
+        Counterexample("sym(I - W) >= m I with m > 0", "W = 1 (m = 0), a continuum of equilibria", continuum),
+        Counterexample("sym(I - W) >= m I with m > 0", "W = 2, two equilibria", two_fixed_points),
     ),
     (
         Mutant("bound times 0.999", lambda: nn01_extremal() / 0.999),
@@ -145,16 +145,26 @@ NN04 = Theorem(
     "equilibrium = fixed point of the splitting, for every step",
     "z = sigma(Wz + c) <=> z = prox_{a f}((1 - a) z + a (Wz + c)) for every a > 0, sigma = prox_f",
     "Winston and Kolter (2020), Theorem 1; Combettes and Pesquet (2020)",
-    ("sigma = prox_f", "the prox is taken with the step of the splitting"),
+    ("the prox is taken with the step of the splitting",),
     ("Tanh.prox", "Affine", "solve", "PeacemanRachford"),
     nn04_sample,
     None,
     (
-        Counterexample("the step of the prox: sigma = prox_f itself in a splitting with a = 0.1", lambda: nn04_wrong(0.1, 1.0)),
-        Counterexample("the step of the prox: sigma = prox_f itself in a splitting with a = 3", lambda: nn04_wrong(3.0, 1.0)),
+        Counterexample(
+            "the prox is taken with the step of the splitting",
+            "sigma = prox_f itself in a splitting with a = 0.1",
+            lambda: nn04_wrong(0.1, 1.0),
+        ),
+        Counterexample(
+            "the prox is taken with the step of the splitting",
+            "sigma = prox_f itself in a splitting with a = 3",
+            lambda: nn04_wrong(3.0, 1.0),
+        ),
     ),
     (
         Mutant("prox with step 1/a", lambda: nn04_wrong(0.1, 10.0)),
         Mutant("prox with step a, 0.1 % off", lambda: nn04_wrong(3.0, 3.003)),
     ),
 )
+
+THEOREMS = (NN01, NN04)
