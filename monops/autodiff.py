@@ -50,6 +50,19 @@ def detach(value: Any) -> Any:
     return arrays.tree_map(cut, value)
 
 
+def solve_through(solve: Callable[[Array], Array], apply: Callable[[Array], Array], right: Array) -> Array:
+    """x with A x = right, where ``solve`` is A^-1 without a record of derivatives and ``apply`` is A with one.
+
+    Each refinement x + A^-1 (right - A x) multiplies the part of a perturbation of A that x has missed by that perturbation:
+    after two, first and second derivatives are exact. Eigenvectors, whose derivatives do not exist where eigenvalues meet, are
+    never differentiated.
+    """
+    x = solve(right)
+    for _ in range(2):
+        x = x + solve(right - apply(x))
+    return x
+
+
 class Source(NamedTuple):
     """An input of a map with its derivative: ``adjoint`` takes a change of the output back to one of the input."""
 

@@ -87,6 +87,8 @@ class Constants:
         reasons = dict.fromkeys(NAMES, self.why) if isinstance(self.why, str) else dict(self.why)
         values = {name: getattr(self, name) for name in NAMES}
         for name, value in values.items():
+            if isinstance(value, str | bool | complex | list | tuple):
+                raise ConstantError(f"{name}={value!r} is no number: give a real number, or None when it is unknown")
             if value is not None and (value != value or (name != "strong_monotonicity" and value < 0)):
                 raise ConstantError(f"{name}={value} is impossible: give a nonnegative number, or None when it is unknown")
 

@@ -25,6 +25,16 @@ class Summand(ABC):
 
     __array_ufunc__ = None  # `numpy_scalar * f` and `matrix @ A` reach the methods below
 
+    @abstractmethod
+    def __mul__(self, factor: Any) -> Any:
+        """A number times this."""
+
+    def __truediv__(self, divisor: Any) -> Any:
+        """1/divisor times this: the divisor is a number other than 0."""
+        if getattr(divisor, "ndim", 0) > 0 or divisor == 0:
+            raise DataError(f"{type(self).__name__} can be divided by a number other than 0, not by {divisor!r}")
+        return self * (1.0 / float(divisor))
+
     @property
     @abstractmethod
     def constants(self) -> Constants:

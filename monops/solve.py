@@ -189,7 +189,9 @@ def choose(problem: Inclusion, algorithm: Algorithm | None) -> tuple[Algorithm, 
     """The given method, or the applicable one with the least predicted effort; its terms; and the reason."""
     if algorithm is not None:
         if not isinstance(algorithm, Algorithm):
-            raise DataError(f"algorithm must be a method such as ForwardBackward(), got {algorithm!r}")
+            named = getattr(algorithm, "__name__", algorithm)
+            written = f": write {named}()" if isinstance(algorithm, type) and issubclass(algorithm, Algorithm) else ""
+            raise DataError(f"algorithm must be a method such as ForwardBackward(), got {named!r}{written}")
         return algorithm, algorithm.match(problem), "given"
     best = best_method(problem)
     if best is None:

@@ -42,6 +42,21 @@ TABLE: list[tuple[str, Callable[[], Any], type[Exception], list[str]]] = [
         errors.DataError,
         ["b", "NaN", "1", "impute"],
     ),
+    ("a constant that is text", lambda: monops.Constants(cocoercivity="1"), errors.ConstantError, ["cocoercivity", "number"]),
+    ("no callable", lambda: monops.operators.Custom(EYE), errors.DataError, ["forward", "Affine(M)"]),
+    (
+        "constants that are a number",
+        lambda: monops.operators.Custom(lambda x: x, constants=1.0),  # type: ignore[arg-type]
+        errors.DataError,
+        ["constants=Constants("],
+    ),
+    ("division by zero", lambda: monops.L1Norm() / 0, errors.DataError, ["L1Norm", "other than 0"]),
+    (
+        "a class in place of a method",
+        lambda: monops.solve(lasso(), monops.ForwardBackward),  # type: ignore[arg-type]
+        errors.DataError,
+        ["write ForwardBackward()"],
+    ),
     ("NaN in the start", lambda: monops.solve(lasso(), x0=nan_at(0)), errors.DataError, ["x0", "non-finite", "0"]),
     (
         "shapes that do not match",

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import monops
 from monops import arrays, errors
 from monops.functions import Function
 from monops.functions.separable import Separable
@@ -150,3 +151,21 @@ def test_unknown_parameter_names_are_refused_by_name() -> None:
 
     with pytest.raises(errors.CapabilityError, match="there is one in: weight"):
         L1Norm().prox_jvp(np.ones(2), 1.0, dparameters={"wieght": 1.0})
+
+
+@pytest.mark.parametrize("shape", [(3, 3), (2, 3), (3, 2)])
+def test_derivatives_in_a_matrix_with_equal_eigenvalues_are_exact_twice(shape: tuple[int, int]) -> None:
+    """Eigenvectors have no derivative there; torch's own gave NaN."""
+    torch = pytest.importorskip("torch")
+    x = torch.linspace(1.0, 2.0, shape[1], dtype=torch.float64)
+    A = torch.eye(*shape, dtype=torch.float64).requires_grad_()
+
+    def least_squares(A: Any) -> Any:
+        return monops.LeastSquares(A, torch.ones(shape[0], dtype=torch.float64)).prox(x, 0.7)
+
+    def quadratic(A: Any) -> Any:
+        return monops.Quadratic(A.T @ A, x).prox(x, 0.7)
+
+    for prox in (least_squares, quadratic):
+        assert torch.autograd.gradcheck(prox, (A,))
+        assert torch.autograd.gradgradcheck(prox, (A,))

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, final
 
-from monops import arrays
+from monops import arrays, autodiff
 from monops.arrays import Array
 from monops.constants import Known
 from monops.errors import DataError, ShapeError
@@ -83,11 +83,12 @@ class Matrix(LinearMap):
 
     @cached_property
     def gram_spectrum(self) -> tuple[Array, Array]:
-        """Eigenvalues (ascending) and eigenvectors of the smaller of A*A and AA*."""
-        xp = arrays.namespace(self.matrix)
-        m, n = self.matrix.shape
-        adjoint = xp.conj(self._transposed) if self._is_complex else self._transposed
-        values, vectors = xp.linalg.eigh(self.matrix @ adjoint if m < n else adjoint @ self.matrix)
+        """Eigenvalues (ascending) and eigenvectors of the smaller of A*A and AA*, without a record of derivatives."""
+        matrix = autodiff.detach(self.matrix)
+        xp = arrays.namespace(matrix)
+        m, n = matrix.shape
+        adjoint = xp.conj(xp.matrix_transpose(matrix)) if self._is_complex else xp.matrix_transpose(matrix)
+        values, vectors = xp.linalg.eigh(matrix @ adjoint if m < n else adjoint @ matrix)
         return xp.where(values > 0, values, xp.zeros_like(values)), vectors
 
     @cached_property
@@ -134,10 +135,15 @@ class Matrix(LinearMap):
         def solve(rhs: Any, scale: Any) -> Any:  # V diag(scale) V* applied to the rows of rhs
             return (rhs @ xp.matrix_transpose(adjoint) * scale) @ xp.matrix_transpose(vectors)
 
-        m, n = self.matrix.shape
-        if m < n:  # Woodbury: I - A* (s / (1 + s lambda)) A
-            return y - self.adjoint(solve(self.apply(y), step / (1.0 + step * values)))
-        return solve(y, 1.0 / (1.0 + step * values))
+        def inverse(right: Array) -> Array:
+            m, n = self.matrix.shape
+            if m < n:  # Woodbury: I - A* (s / (1 + s lambda)) A
+                return right - self.adjoint(solve(self.apply(right), step / (1.0 + step * values)))
+            return solve(right, 1.0 / (1.0 + step * values))
+
+        if autodiff.tracks_gradient(self.matrix):
+            return autodiff.solve_through(inverse, lambda x: x + step * self.adjoint(self.apply(x)), y)
+        return inverse(y)
 
 
 @final

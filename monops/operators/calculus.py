@@ -155,6 +155,11 @@ class Custom(Operator):
                 "Custom needs a forward value, a resolvent, or both: pass forward=x -> Ax or "
                 "resolvent=(x, step) -> (I + step A)^-1 x"
             )
+        for role, given in (("forward", forward), ("resolvent", resolvent)):
+            if given is not None and not callable(given):
+                raise DataError(f"Custom needs a callable as {role}, got {given!r}; a matrix becomes an operator as Affine(M)")
+        if not isinstance(constants, Constants):
+            raise DataError(f"Custom needs constants=Constants(strong_monotonicity=..., ...), got {constants!r}")
         for name, value in (
             ("forward_function", forward),
             ("resolvent_function", resolvent),

@@ -165,12 +165,17 @@ class MultiTierConvolution(Parametrization):
         return tuple(tier.leave(part) for tier, part in zip(self.tiers, parts, strict=True))
 
     def forward(self, z: Any) -> tuple[Tensor, ...]:
-        """W z for a state z, a tuple of tensors (batch, n_i, s_i, s_i)."""
-        shapes = [tuple(part.shape[1:]) for part in z]
-        if shapes != list(self.shape):
-            raise ShapeError(f"the tiers of z have shapes {shapes} after the batch, but need {list(self.shape)}")
-        rows = self.enter(tuple(part.to(self.solving_dtype) for part in z))
-        return tuple(part.to(z[0].dtype) for part in self.leave(self.current_system().product(rows)))
+        """W z for a state z, a tuple of tensors (..., n_i, s_i, s_i)."""
+        shapes, leads = [tuple(part.shape[-3:]) for part in z], {tuple(part.shape[:-3]) for part in z}
+        if shapes != list(self.shape) or len(leads) != 1:
+            raise ShapeError(
+                f"the tiers of z have shapes {[tuple(part.shape) for part in z]}, but need {list(self.shape)}, all after the "
+                "same leading axes"
+            )
+        (lead,) = leads
+        rows = self.enter(tuple(part.reshape(-1, *part.shape[-3:]).to(self.solving_dtype) for part in z))
+        images = self.leave(self.current_system().product(rows))
+        return tuple(image.reshape(*lead, *image.shape[1:]).to(part.dtype) for image, part in zip(images, z, strict=True))
 
     def default_injection(self, channels: int) -> nn.Module:
         kernel, reference = self.kernel_size, self.reference

@@ -246,6 +246,15 @@ def test_sizes_that_cannot_be_are_refused(call: Any, words: str) -> None:
         call()
 
 
+def test_any_leading_axes_pass_through_the_product() -> None:
+    linear = make()
+    state = tuple(torch.randn(2, 3, *shape, dtype=torch.float64) for shape in linear.shape)
+    images = linear(state)
+    for row in range(2):
+        for image, alone in zip(images, linear(tuple(part[row] for part in state)), strict=True):
+            assert torch.allclose(image[row], alone, atol=1e-14)
+
+
 def test_states_of_another_shape_are_refused() -> None:
     with pytest.raises(errors.ShapeError, match="the tiers of z have shapes"):
         make()((torch.zeros(1, 2, 7, 7),))

@@ -149,17 +149,19 @@ class Quadratic(Function):
 
     @cached_property
     def _spectrum(self) -> tuple[Array, Array]:
-        values, vectors = arrays.namespace(self.P).linalg.eigh(self.P)
+        P = autodiff.detach(self.P)
+        values, vectors = arrays.namespace(P).linalg.eigh(P)
         return self._nonnegative(values), vectors
 
     @cached_property
     def _eigenvalues(self) -> Array:
         """For the constants alone: a third of the price of the whole spectrum."""
-        return self._nonnegative(arrays.namespace(self.P).linalg.eigvalsh(self.P))
+        P = autodiff.detach(self.P)
+        return self._nonnegative(arrays.namespace(P).linalg.eigvalsh(P))
 
     def _nonnegative(self, values: Array) -> Array:
-        xp, known = arrays.namespace(values), autodiff.detach(values)
-        least, slack = float(known[0]), 10 * self.P.shape[0] * arrays.epsilon(self.P) * abs(float(known[-1]))
+        xp = arrays.namespace(values)
+        least, slack = float(values[0]), 10 * self.P.shape[0] * arrays.epsilon(self.P) * abs(float(values[-1]))
         if least < -slack:
             raise DataError(f"Quadratic: P has the eigenvalue {least:.6g} < 0, so that f is not convex")
         return xp.where(values > 0, values, xp.zeros_like(values))
@@ -176,7 +178,7 @@ class Quadratic(Function):
             least = max(0.0, float(values[0]))
             largest = max(0.0, float(values[-1]))
             return Constants(least, lipschitz=largest, cyclic=True, affine=True, why="computed: eigenvalues of P")
-        values = autodiff.detach(self._spectrum[0] if "_spectrum" in vars(self) else self._eigenvalues)
+        values = self._spectrum[0] if "_spectrum" in vars(self) else self._eigenvalues
         return Constants(
             float(values[0]), lipschitz=float(values[-1]), cyclic=True, affine=True, why="computed: eigenvalues of P"
         )
@@ -204,7 +206,13 @@ class Quadratic(Function):
             return self._sparse_inverse(x, float(step))
         values, vectors = self._spectrum
         transposed = arrays.namespace(vectors).matrix_transpose(vectors)
-        return ((x @ vectors) / (1.0 + step * values)) @ transposed
+
+        def solve(right: Array) -> Array:
+            return ((right @ vectors) / (1.0 + step * values)) @ transposed
+
+        if autodiff.tracks_gradient(self.P):
+            return autodiff.solve_through(solve, lambda y: y + step * self._product(y), x)
+        return solve(x)
 
     def _sparse_inverse(self, x: Array, step: float) -> Array:
         if step not in self._factors:
