@@ -359,6 +359,9 @@ def main(*arguments: str) -> None:
         sys.exit("benchmarks programs: pass the folder with maros_meszaros and netlib_lp, or set MONOPS_DATA")
     found = problems(Path(settings.folder))
     wanted = settings.problems.split(",") if settings.problems else list(found)
+    unknown = [name for name in wanted if name not in found]
+    if unknown:
+        sys.exit(f"benchmarks programs: no program {', '.join(unknown)}; there are {', '.join(found)}")
     names, rows = settings.solvers.split(","), []
     for problem in wanted:
         data = found[problem]()

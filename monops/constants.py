@@ -93,9 +93,9 @@ class Constants:
                 raise ConstantError(f"{name}={value} is impossible: give a nonnegative number, or None when it is unknown")
 
         def derive(name: str, value: Number, rule: str, *sources: str) -> None:
-            if values[name] is None:
+            estimated = any(reasons.get(source, "").startswith("estimated") for source in sources)
+            if values[name] is None or (values[name] == 0 and name == "cocoercivity" and not estimated):
                 values[name] = value
-                estimated = any(reasons.get(source, "").startswith("estimated") for source in sources)
                 reasons[name] = f"estimated: {rule}" if estimated else f"rule: {rule}"
 
         if self.skew:

@@ -167,5 +167,11 @@ def check(name: str, operator: Any = None, *, samples: int = 40, seed: int = 0) 
         able = ", ".join(other.id for other in THEOREMS if other.on_operator is not None)
         raise NotApplicableError(f"{name} cannot be held against a single operator; these can: {able}")
     generator = np.random.default_rng(seed)
-    worst = max(float(entry.on_operator(operator, generator)) for _ in range(samples))
+    try:
+        worst = max(float(entry.on_operator(operator, generator)) for _ in range(samples))
+    except ValueError as error:
+        raise NotApplicableError(
+            f"{name}: points of the shape drawn for {type(operator).__name__} do not fit it ({error}); it needs a fixed "
+            "input_shape and no batch rows"
+        ) from error
     return Verdict(entry.id, entry.statement, worst, samples)

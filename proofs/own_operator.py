@@ -14,6 +14,8 @@ DEFAULT_SHAPE = (5,)
 
 def pair(operator: Any, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Two points of the operator's space: far apart, close together, or along one coordinate."""
+    if isinstance(operator.input_shape, tuple) and operator.input_shape and isinstance(operator.input_shape[0], tuple):
+        raise NotApplicableError(f"{type(operator).__name__} acts on several blocks: join them in one vector")
     shape = operator.input_shape or (operator.samples()[0].shape if hasattr(operator, "samples") else DEFAULT_SHAPE)
     x = 10 ** generator.uniform(-2, 2) * generator.standard_normal(shape)
     step = 10 ** generator.uniform(-4, 2) * generator.standard_normal(shape)

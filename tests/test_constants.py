@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import monops
 from monops import constants
 from monops.constants import Constants, Known
 from monops.errors import ConstantError
@@ -187,3 +188,11 @@ def test_affine_constants_agree_with_the_rules() -> None:
     actual = Affine(block(0.3) + block(0.6)).constants
     assert predicted.strong_monotonicity <= actual.strong_monotonicity + 1e-12
     assert predicted.lipschitz >= actual.lipschitz - 1e-12
+
+
+def test_a_cocoercivity_of_zero_gives_way_to_the_one_that_follows() -> None:
+    """The slack of a computed beta may exceed it; mu/L^2 holds all the same, and nothing is divided by 0."""
+    assert Constants(0.5, 0.0, 1.0).cocoercivity == 0.5
+    M = np.array([[1e-7, -1.0, 0.0], [1.0, 1e-7, 0.0], [0.0, 0.0, 1e-7]])
+    problem = monops.Affine(M) + monops.NonNegative()
+    assert "DouglasRachford" in str(monops.explain(problem))

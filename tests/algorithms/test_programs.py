@@ -239,6 +239,23 @@ def test_quasidefinite_solves_equal_dense_solves(dense: bool) -> None:
     assert np.allclose(x, np.linalg.solve(short, np.concatenate([f, g[3:]]))[:n], rtol=1e-6, atol=1e-6)
 
 
+def test_quasidefinite_by_the_schur_complement_of_the_rows() -> None:
+    """A diagonal P and rows that fill in: small entries of d must not be raised, for they determine x."""
+    rng = np.random.default_rng(2)
+    n, m = 120, 60
+    A = sparse.csr_array(rng.standard_normal((m, n)) * (rng.random((m, n)) < 0.2))
+    d, c = 10.0 ** rng.uniform(-13, 6, n), np.full(m, 1e-9)
+    system = QuasidefiniteSystem(sparse.csr_array((n, n)), A, np.ones(n), np.ones(m)).factor(d, c)
+    assert system.by_rows
+    f, g = rng.standard_normal(n), rng.standard_normal(m)
+    x, y = system.solve(f, g, 1e-13)
+    scale = np.linalg.norm(f) + np.linalg.norm(g)
+    assert np.linalg.norm(d * x + A.T @ y - f) <= 1e-9 * scale
+    assert np.linalg.norm(A @ x - c * y - g) <= 1e-9 * scale
+    system.factor(np.full(n, 1e20), np.full(m, -1.0))  # no longer definite: triangular factors take over
+    assert not system.by_rows
+
+
 def test_scaling_keeps_the_pair() -> None:
     program = read_program(as_inclusion(CASES["badly scaled"].problem()))
     assert isinstance(program, Program)

@@ -18,6 +18,8 @@ Host = np.ndarray[Any, Any]
 REFINEMENTS = 3  # restarts
 KRYLOV = 6  # directions between restarts
 STATIC = (1e-8, 1e-6, 1e-4)  # what the diagonals of the factorised matrix are raised by, against rounding
+DENSE_LIMIT = 3000  # unknowns of a dense factorisation
+DENSE_SPEED = 10.0  # operations of a dense factorisation in the time of one of a sparse one
 DENSE_SHARE = 0.25  # share of entries of P + A'A from which a dense Cholesky factorisation is taken
 IGNORED = 1e20  # compliance of a row that is switched off
 
@@ -25,7 +27,8 @@ IGNORED = 1e20  # compliance of a row that is switched off
 class QuasidefiniteSystem:
     """[P + diag(d), A'; A, -diag(c)] (x, y) = (f, g), refactored for each d > 0 and c > 0.
 
-    Rows of A with a single entry (bounds) go to the diagonal; the rest is ordered by minimum degree, dense rows last.
+    Rows of A with a single entry (bounds) go to the diagonal; the rest is ordered by minimum degree, dense rows last. Where P
+    is diagonal and the triangular factors would fill in, the dense Schur complement of y is factorised in their place.
     """
 
     def __init__(self, P: Any, A: Any, columns: Host, rows: Host) -> None:
@@ -44,7 +47,8 @@ class QuasidefiniteSystem:
         n, m = self.P.shape[0], len(self.rows)
         self.n = n
         touched = self.B.nnz + self.P.nnz
-        self.dense = n <= 3000 and touched > DENSE_SHARE * n * (n + m) / 2
+        self.by_rows = False
+        self.dense = n <= DENSE_LIMIT and touched > DENSE_SHARE * n * (n + m) / 2
         if self.dense:
             self._dense_P, self._dense_B = self.P.toarray(), self.B.toarray()
         else:
@@ -53,16 +57,24 @@ class QuasidefiniteSystem:
     def _prepare(self, n: int, m: int) -> None:
         top = sparse.hstack([self.P + sparse.eye_array(n), self.B.T])
         filled = sparse.csc_array(sparse.vstack([top, sparse.hstack([self.B, -sparse.eye_array(m)])]))
-        self.order = _ordering(filled)
+        self.order, work = _ordering(filled)
+        diagonal = self.P.nnz == np.count_nonzero(self.P.diagonal())
+        self.by_rows = diagonal and m <= DENSE_LIMIT and m**3 / 3 < DENSE_SPEED * work
         self.matrix = sparse.csc_array(filled[self.order][:, self.order])
         self.matrix.sort_indices()
         columns = np.repeat(np.arange(n + m), np.diff(self.matrix.indptr))
         self.diagonal = np.flatnonzero(self.matrix.indices == columns)  # one for each column: the pattern has all of them
         self.base = np.concatenate([self.P.diagonal(), np.zeros(m)])
+        self._turned = sparse.csr_array(self.B.T)
 
     def factor(self, d: Any, c: Host) -> QuasidefiniteSystem:
         """Factorise for the diagonals d > 0 (a number or n of them) and c > 0, each raised as far as rounding asks for."""
         self.d, self.c = d, c
+        if self.by_rows:
+            try:
+                return self._factor_rows()
+            except np.linalg.LinAlgError:  # too far from positive definite: by triangular factors from now on
+                self.by_rows = False
         for static in STATIC[:-1]:
             try:
                 return self._factor(static)
@@ -85,6 +97,20 @@ class QuasidefiniteSystem:
         self._lu = splu(self.matrix, permc_spec="NATURAL", diag_pivot_thresh=0.0, options={"SymmetricMode": True})
         return self
 
+    def _factor_rows(self) -> QuasidefiniteSystem:
+        """B (P + diag(d))^-1 B' + diag(c) by Cholesky; d is not raised, because its small entries are what determines x."""
+        self.raised = self.c + STATIC[0]
+        diagonal = self.base[: self.n] + self.d
+        single = self.single & (self.c < IGNORED)
+        np.add.at(diagonal, self.columns[single], self.values[single] ** 2 / self.raised[single])
+        self._inverse = 1.0 / diagonal
+        scaled = self.B.copy()
+        scaled.data *= self._inverse[scaled.indices]
+        gram = (scaled @ self._turned).toarray()
+        gram[np.diag_indices(len(gram))] += self.raised[self.rows]
+        self._cholesky = scipy.linalg.cho_factor(gram, lower=True, overwrite_a=True, check_finite=False)
+        return self
+
     def _once(self, r: Host) -> Host:
         """The raised system solved by its factors."""
         f, g, c = r[: self.n], r[self.n :], self.raised
@@ -95,6 +121,10 @@ class QuasidefiniteSystem:
             inner = g[self.rows] / c[self.rows]
             x = scipy.linalg.cho_solve(self._cholesky, right + self._dense_B.T @ inner, check_finite=False)
             y[self.rows] = (self._dense_B @ x) / c[self.rows] - inner
+        elif self.by_rows:
+            x = self._inverse * right
+            inner = scipy.linalg.cho_solve(self._cholesky, self.B @ x - g[self.rows], check_finite=False)
+            x, y[self.rows] = x - self._inverse * (self._turned @ inner), inner
         else:
             both = np.empty(self.n + len(self.rows))
             both[self.order] = self._lu.solve(np.concatenate([right, g[self.rows]])[self.order])
@@ -153,11 +183,14 @@ class QuasidefiniteSystem:
         return sum((w * move for w, move in zip(weights, moves, strict=True)), 0.0 * residual)
 
 
-def _ordering(matrix: Any) -> Host:
-    """Minimum degree, with rows that have many entries last: they would make the ordering itself slow."""
+def _ordering(matrix: Any) -> tuple[Host, float]:
+    """Minimum degree, with rows that have many entries last: they would make the ordering itself slow; and the operations of
+    the factorisation of the other rows.
+    """
     size = matrix.shape[0]
     dense = np.diff(matrix.indptr) > max(40.0, 10.0 * size**0.5)
     light, heavy = np.flatnonzero(~dense), np.flatnonzero(dense)
     part = sparse.csc_array(matrix[light][:, light])
-    found = splu(part, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True}).perm_c
-    return np.concatenate([light[np.argsort(found)], heavy])
+    found = splu(part, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True})
+    work = float(np.sum(np.diff(found.L.indptr).astype(float) ** 2))
+    return np.concatenate([light[np.argsort(found.perm_c)], heavy]), work

@@ -19,7 +19,8 @@ from proofs.generators import (
     rotation_block,
     strongly_monotone_lipschitz,
 )
-from proofs.own_operator import declared, pair, squared_factor
+from proofs.operators.instances import quotient, rounding_scale, square
+from proofs.own_operator import declared, pair
 from proofs.theorem import Counterexample, Mutant, Theorem
 
 MU, IMAGINARY, STEP = Fraction(3, 5), Fraction(4, 5), Fraction(1, 2)  # so that L = 1
@@ -195,8 +196,9 @@ def op13_on_operator(operator: Any, generator: np.random.Generator) -> float:
     constants = declared(operator, "strong_monotonicity", "lipschitz")
     step = float(10 ** generator.uniform(-1.5, 1.5) / constants.lipschitz)
     x, y = pair(operator, generator)
-    R = [2 * operator.resolvent(point, step) - point for point in (x, y)]
-    return safe_ratio(squared_factor((R[0], R[1]), (x, y)), float(cayley_contraction(constants, step)))
+    u, v = (2 * operator.resolvent(point, step) - point for point in (x, y))
+    claim = float(cayley_contraction(constants, step)) * square(x - y)
+    return quotient(square(u - v), claim, rounding_scale(x, y, u, v))
 
 
 OP13 = Theorem(
