@@ -1,10 +1,10 @@
-"""Tight factors of Douglas-Rachford with the hypotheses shared between the operators, and the instances that attain them.
+"""The instances that attain the factors of Douglas-Rachford with the hypotheses shared between the operators.
 
 The iteration is T = (1 - t/2) I + (t/2) R_A R_B with 0 < t < 2. Ryu, Taylor, Bergeling and Giselsson (2020), Operator splitting
-performance estimation, found its factors by semidefinite programs. They also follow from plane geometry, the second half of
-this file. On two points with difference d let R_B turn d to e and R_A turn e to f: the scaled relative graphs of R_B and R_A
-constrain the lengths and angles of (d, e) and of (e, f), nothing else, and |(1 - t/2) d + (t/2) f| is largest when f lies in
-the plane of d and e, on the side of d. So the squared factor is the largest |1 - t/2 + (t/2) u v|^2 over two sets of complex
+performance estimation, found its factors by semidefinite programs. They also follow from plane geometry. On two points with
+difference d let R_B turn d to e and R_A turn e to f: the scaled relative graphs of R_B and R_A constrain the lengths and angles
+of (d, e) and of (e, f), nothing else, and |(1 - t/2) d + (t/2) f| is largest when f lies in the plane of d and e, on the side
+of d. So the squared factor is the largest |1 - t/2 + (t/2) u v|^2 over two sets of complex
 numbers, those graphs; it is the same for both orders of A and B, and plane linear operators attain it.
 """
 
@@ -15,14 +15,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from monops.algorithms.shared.two_operator_rates import Rate as Rate
+from monops.algorithms.shared.two_operator_rates import cocoercive_rate as cocoercive_rate
+from monops.algorithms.shared.two_operator_rates import lipschitz_rate as lipschitz_rate
+
 Number = Any  # float or Fraction
-
-
-class Rate(NamedTuple):
-    """The case of the published theorem that applies, counted from 1, and the squared factor."""
-
-    regime: int
-    square: Number
 
 
 class Disc(NamedTuple):
@@ -37,53 +34,6 @@ class Pair(NamedTuple):
 
     u: complex
     v: complex
-
-
-# ---- the published formulas --------------------------------------------------------------------------
-
-
-def cocoercive_rate(mu: Number, beta: Number, step: Number = 1, relaxation: Number = 1) -> Rate:
-    """A beta-cocoercive, B mu-strongly monotone: Theorem 4.1, five cases, exact on fractions.
-
-    With m = step mu, b = beta/step and t = relaxation the squares of 1 - t b/(1 + b), 1 - t (1 + m b)/((1 + m)(1 + b)), 1 - t,
-    1 - t m/(1 + m), and in between a rational function.
-    """
-    m, b, t = step * mu, beta / step, relaxation
-    if m * b - m + b < 0 and t <= 2 * (b + 1) * (m - b - m * b) / (m + m * b - b - b**2 - 2 * m * b**2):
-        return Rate(1, (1 - t * b / (b + 1)) ** 2)
-    symmetric = m**2 + b**2 + m + b
-    if m * b - m - b > 0 and t <= 2 * (symmetric + m * b - m**2 * b**2) / (symmetric + m**2 * b + m * b**2 - 2 * m**2 * b**2):
-        return Rate(2, (1 - t * (1 + m * b) / ((1 + m) * (1 + b))) ** 2)
-    if t >= 2 * (m * b + m + b) / (2 * m * b + m + b):
-        return Rate(3, (1 - t) ** 2)
-    if m * b + m - b < 0 and t <= 2 * (m + 1) * (b - m - m * b) / (b + m * b - m - m**2 - 2 * m**2 * b):
-        return Rate(4, (1 - t * m / (m + 1)) ** 2)
-    first = (2 - t) * m * (b + 1) + t * b * (1 - m)
-    second = (2 - t) * b * (m + 1) + t * m * (1 - b)
-    return Rate(5, (2 - t) * first * second / (4 * m * b * (2 * m * b * (1 - t) + (2 - t) * (m + b + 1))))
-
-
-def lipschitz_rate(mu: Number, lipschitz: Number, step: Number = 1, relaxation: Number = 1) -> Rate:
-    """A monotone and L-Lipschitz, B mu-strongly monotone: Theorem 4.3, three cases, the first with a square root.
-
-    With m = step mu, s = step L, t = relaxation and c^2 = ((2(t - 1)m + t - 2)^2 + s^2 (t - 2(m + 1))^2)/(s^2 + 1): the squares
-    of (t + c)/(2(m + 1)) and of 1 - t (s + m)/((1 + s)(1 + m)), and in between a rational function.
-    """
-    m, s, t = step * mu, step * lipschitz, relaxation
-    first, second = 2 * (t - 1) * m + t - 2, t - 2 * (m + 1)
-    c = math.sqrt((first**2 + s**2 * second**2) / (s**2 + 1))
-    if c > 0 and c + m * (first - s**2 * second) / (s**2 + 1) >= 0:
-        return Rate(1, ((t + c) / (2 * (m + 1))) ** 2)
-    limit = -2 * (m + 1) * (s + 1) * (m + (m - 1) * s**2 - 2 * m * s - 1)
-    scale = m + s * (s**2 + s + 1) + 2 * m**2 * (s - 1) + m * s * (1 - (s - 3) * s) + 1
-    if s <= 1 and m * (s - 1) ** 2 >= s**2 + 1 and t <= limit / scale:
-        return Rate(2, (1 - t * (s + m) / ((s + 1) * (m + 1))) ** 2)
-    left = t * (1 - 2 * m + s**2) - 2 * m * (s**2 - 1)
-    right = t * (1 + 2 * m + s**2) - 2 * (m + 1) * (s**2 + 1)
-    return Rate(3, (2 - t) * left * right / (4 * m * (s**2 + 1) * (t * (1 + 2 * m - s**2) - 2 * (m + 1) * (1 - s**2))))
-
-
-# ---- the same by plane geometry ------------------------------------------------------------------------
 
 
 def strongly_monotone_disc(mu: Number, step: Number = 1) -> Disc:

@@ -6,6 +6,7 @@ x = J_{gB} u,  y = J_{gA}(2x - u),  u+ = u + relaxation (y - x).
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, final
 
@@ -13,6 +14,7 @@ from monops.algorithms.algorithm import Algorithm, Solution, notes, reciprocal_l
 from monops.algorithms.roles import both_constants, two_resolvents
 from monops.algorithms.shared import reflected
 from monops.algorithms.shared.reflected import State, Terms
+from monops.algorithms.shared.two_operator_rates import best_shared_step, shared_contraction
 from monops.arrays import Array
 from monops.constants import Constants
 from monops.errors import StepSizeError
@@ -21,24 +23,38 @@ from monops.theory import Guarantee, Missing, Number
 
 
 def guarantee(A: Constants, B: Constants, relaxation: Number = 1) -> Guarantee | Missing:
-    """Any step for relaxation in (0, 2); factor 1 - relaxation/2 + (relaxation/2) rho with rho of the reflected resolvent."""
+    """Any step for relaxation in (0, 2); the least factor that is proven.
+
+    Where one operator is strongly monotone and Lipschitz, 1 - relaxation/2 + (relaxation/2) rho with rho of its reflected
+    resolvent; where one is strongly monotone and the other Lipschitz or cocoercive, that of ``two_operator_rates``.
+    """
     if not (A.monotone and B.monotone):
         which = "B" if A.monotone else "A"
         return Missing(f"{which} is not known to be monotone", "declare constants=Constants(strong_monotonicity=0.0) if it is")
     strong = reflected.better(A, B)
     half = relaxation / 2
 
-    def squared_contraction(step: Number) -> Number:
+    def of_one(step: Number) -> Number:
         factor = reflected.cayley_contraction(strong, step)
         return (1 - half + half * math.sqrt(factor)) ** 2
 
+    def of_both(step: Number) -> Number:
+        return shared_contraction(A, B, step, relaxation)
+
+    best, shared = reflected.best_cayley_step(strong) if strong is not None else None, best_shared_step(A, B, relaxation)
+    proven: tuple[str, Number, Callable[[Number], Number] | None] = ("Bauschke-Combettes (2017) Thm 26.11", 1.0, None)
+    if best is not None and (shared is None or of_one(best) <= of_both(shared)):
+        proven = ("Giselsson (2017), Giselsson-Boyd (2017)", best, of_one)
+    elif shared is not None:
+        proven = ("Ryu-Taylor-Bergeling-Giselsson (2020) Thms 4.1, 4.3", shared, of_both)
+    source, step, squared_contraction = proven
     return Guarantee(
         interval=(0, math.inf),
-        best_step=1.0 if strong is None else reflected.best_cayley_step(strong),
+        best_step=step,
         formula="0 < step_size",
-        rate="linear" if strong is not None else "|r|^2 = O(1/k)",
-        source="Bauschke-Combettes (2017) Thm 26.11" if strong is None else "Giselsson (2017), Giselsson-Boyd (2017)",
-        squared_contraction=None if strong is None else squared_contraction,
+        rate="|r|^2 = O(1/k)" if squared_contraction is None else "linear",
+        source=source,
+        squared_contraction=squared_contraction,
     )
 
 
@@ -64,7 +80,8 @@ class DouglasRachford(Algorithm):
     References
     ----------
     Bauschke and Combettes (2017), Theorem 26.11. Giselsson (2017), Tight global linear convergence rate bounds for
-    Douglas-Rachford splitting. Pazy (1971), Bauschke and Moursi (2017): problems without a solution.
+    Douglas-Rachford splitting. Ryu, Taylor, Bergeling and Giselsson (2020), Operator splitting performance estimation. Pazy
+    (1971), Bauschke and Moursi (2017): problems without a solution.
 
     Examples
     --------
