@@ -11,6 +11,7 @@ import monops
 sys.path.insert(0, str(Path(__file__).parent))
 import function_pages
 import method_pages
+import theorem_pages
 import zoo_page
 
 project = "monops"
@@ -60,6 +61,6 @@ def plain_mathematics(app, what, name, obj, options, lines):
 
 def setup(app):
     """Run before napoleon reads the sections."""
-    for pages in (function_pages, method_pages, zoo_page):
+    for pages in (function_pages, method_pages, theorem_pages, zoo_page):
         app.connect("builder-inited", pages.generate)
     app.connect("autodoc-process-docstring", plain_mathematics, priority=100)

@@ -18,6 +18,7 @@ import matplotlib
 import numpy as np
 
 matplotlib.use("Agg")
+import theorem_pages
 from matplotlib import pyplot
 
 import monops
@@ -241,7 +242,7 @@ def page(method: type[Algorithm], found: list[Run], documented: set[str]) -> lis
         proven = found[0].terms.guarantee
         lines += [f"- **Steps**: `{proven.formula}` ({escape(found[0].typical.title)})."]
         lines += [f"- **Theorem**: {escape(proven.source)}."]
-    lines += [""]
+    lines += [*theorem_pages.back_links(method), ""]
     if found:
         plot(method, found)
         lines += [f"![residuals of {method.__name__} against iterations](plots/{method.__name__}.svg)", ""]

@@ -5,14 +5,17 @@ from __future__ import annotations
 import dataclasses
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proofs.check import run
-from proofs.operators.first import OP02, OP09, OP13
+import monops
+from monops import errors
+from proofs.check import Verdict, check, run
+from proofs.operators.contractions import OP02, OP09, OP13
 from proofs.registry import THEOREMS
 from proofs.theorem import Mutant, Theorem
 
@@ -49,9 +52,40 @@ def test_surviving_mutant_missing_counterexample_and_slack_bound_are_reported() 
     assert "vacuity unchecked" in run(vacuous, samples=2).failures[0]
 
 
-def test_command_line() -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "proofs", "--only", "OP-09", "--examples", "2"], capture_output=True, text=True, check=False
-    )
+@pytest.mark.parametrize("seed", [1, 2])
+@every_theorem
+def test_other_seeds_hold_too(theorem: Theorem, seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    assert all(theorem.sample(generator) <= 1 + 1e-9 for _ in range(8))
+
+
+def test_every_entry_of_the_catalogue_is_there() -> None:
+    counts = {"OP": 26, "AL": 23, "NN": 15}
+    wanted = [f"{family}-{number:02d}" for family, count in counts.items() for number in range(1, count + 1)]
+    assert [theorem.id for theorem in THEOREMS] == wanted
+
+
+def test_a_users_operator_is_held_against_the_theorem() -> None:
+    M = np.array([[1.0, -2.0], [2.0, 1.0]])
+    able = [theorem.id for theorem in THEOREMS if theorem.on_operator is not None]
+    assert {"OP-01", "OP-09", "OP-13", "AL-05"} <= set(able)
+    for name in ("OP-01", "OP-09", "OP-13"):
+        verdict = check(name, operator=monops.Affine(M))
+        assert isinstance(verdict, Verdict)
+        assert verdict.holds, str(verdict)
+    lies = monops.operators.Custom(lambda x: x @ M.T, constants=monops.Constants(0.9, lipschitz=2.0), input_shape=(2,))
+    wrong = check("OP-09", operator=lies)
+    assert "IS BROKEN" in str(wrong)
+    with pytest.raises(errors.NotApplicableError, match="cannot be held against a single operator"):
+        check("AL-19", operator=monops.Affine(M))
+    with pytest.raises(errors.NotApplicableError, match="declares no lipschitz"):
+        check("OP-09", operator=monops.operators.Custom(lambda x: x, constants=monops.Constants(1.0)))
+    with pytest.raises(KeyError, match="no theorem 'OP-99'"):
+        check("OP-99")
+
+
+def test_command_line(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "proofs", "--only", "OP-09", "--examples", "2", "--out", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "OP-09" in done.stdout

@@ -297,8 +297,8 @@ NN15 = Theorem(
     ),
     standing="derived",
     note="<u_1, u> = <g, J u> = <g, u> for J = J^2, and <g, u> = <u, (I - W')u> + <u, (J^-1 - I)u>. Fung et al. ask for a "
-    "contraction, which trained monotone networks are not (|W| = 4.6, see mondeq.md); we did not find the inequality in print. "
-    "Over several samples the gradient in W is a sum of u z', for which the claim does not follow.",
+    "contraction, which trained monotone networks are not (|W| = 4.6 in a published one); we did not find the inequality "
+    "in print. Over several samples the gradient in W is a sum of u z', for which the claim does not follow.",
 )
 
 THEOREMS = (NN05, NN15)

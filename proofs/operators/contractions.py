@@ -125,6 +125,17 @@ def op09_swapped() -> float:
     return float(op09_observed() / (1 - 2 * STEP * 1 + STEP**2 * MU**2))
 
 
+def op09_on_operator(operator: Any, generator: np.random.Generator) -> float:
+    """|(I - step A)x - (I - step A)y|^2 / (claim |x - y|^2) for the operator's own mu and L, at a random step."""
+    known = declared(operator, "strong_monotonicity", "lipschitz")
+    constants = Constants(strong_monotonicity=known.strong_monotonicity, lipschitz=known.lipschitz)
+    step = float(generator.uniform(0.01, 2.5) * constants.strong_monotonicity / constants.lipschitz**2)
+    x, y = pair(operator, generator)
+    u, v = (point - step * operator.forward(point) for point in (x, y))
+    claim = float(forward_contraction(constants, step)) * square(x - y)
+    return quotient(square(u - v), claim, rounding_scale(x, y, u, v))
+
+
 OP09 = Theorem(
     "OP-09",
     "forward step of a strongly monotone Lipschitz operator",
@@ -156,6 +167,7 @@ OP09 = Theorem(
         Mutant("claim times 0.999", lambda: op09_extremal() / 0.999),
         Mutant("mu and L exchanged", op09_swapped),
     ),
+    on_operator=op09_on_operator,
 )
 
 # ---- OP-13 -----------------------------------------------------------------------------------------
