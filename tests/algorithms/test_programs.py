@@ -475,3 +475,25 @@ def test_maros_meszaros(name: str) -> None:
     )
     assert result.success
     assert max(residuals(data, result.x, result.dual)) <= 1e-7
+
+
+@pytest.mark.parametrize("sparse_map", [False, True])
+def test_matrix_games_are_programs(sparse_map: bool) -> None:
+    """Weighted simplices of other totals: no strategy of either player does better against the other's."""
+    rng = np.random.default_rng(4)
+    G, v, w = rng.standard_normal((12, 9)), rng.uniform(0.5, 2.0, 12), rng.uniform(0.5, 2.0, 9)
+    K = sparse.csr_array(G) if sparse_map else G
+    game = monops.Saddle(monops.Simplex(2.0, w), monops.Simplex(3.0, v), K)
+    result = monops.solve(game, tol=1e-10).require()
+    assert isinstance(result.algorithm, monops.InteriorProximalMultipliers)
+    x, y = result.x
+    assert w @ x == pytest.approx(2.0)
+    assert v @ y == pytest.approx(3.0)
+    assert min(x.min(), y.min()) >= 0
+    assert 3.0 * np.max(G @ x / v) - 2.0 * np.min(G.T @ y / w) <= 1e-9
+
+
+def test_games_without_a_matrix_of_moderate_size_go_to_splitting() -> None:
+    large = monops.Saddle(monops.Simplex(), monops.Simplex(), sparse.eye_array(3200, format="csr"))
+    with pytest.raises(NotApplicableError):
+        monops.InteriorProximalMultipliers().match(monops.Inclusion(large.terms()))

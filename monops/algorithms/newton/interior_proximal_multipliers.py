@@ -15,6 +15,7 @@ import numpy as np
 
 from monops import arrays
 from monops.algorithms.algorithm import Algorithm, NoSolution, Solution
+from monops.algorithms.shared.matrix_games import Game, read_game
 from monops.algorithms.shared.programs import (
     Host,
     Pair,
@@ -66,6 +67,7 @@ class Terms(NamedTuple):
     has_upper: Host
     step_size: float
     dual_step_size: float
+    game: Game | None
     guarantee: Guarantee
     constants: Constants
     notes: tuple[str, ...]
@@ -113,8 +115,9 @@ class Direction(NamedTuple):
 class InteriorProximalMultipliers(Algorithm):
     """Linear and convex quadratic programs by proximal multiplier steps along the central path: cold starts, few iterations.
 
-    Takes any sum of Quadratic, Linear, LeastSquares and boxes, each alone or composed with a dense or sparse matrix. The start
-    x0 gives the shape and the library only; for warm starts see `AugmentedLagrangianNewton`.
+    Takes any sum of Quadratic, Linear, LeastSquares and boxes, each alone or composed with a dense or sparse matrix, and matrix
+    games: saddle points of <Kx, y> on two simplices, which are linear programs. The start x0 gives the shape and the library
+    only; for warm starts see `AugmentedLagrangianNewton`.
 
     Parameters
     ----------
@@ -124,7 +127,7 @@ class InteriorProximalMultipliers(Algorithm):
     Raises
     ------
     NotApplicableError
-        When a term is neither quadratic nor a box, or the problem has batch rows.
+        When a term is neither quadratic nor a box and the problem is no matrix game, or it has batch rows.
     DataError
         When the quadratic part is not convex.
 
@@ -163,9 +166,12 @@ class InteriorProximalMultipliers(Algorithm):
     is_map: ClassVar[bool] = False
 
     def match(self, problem: Inclusion) -> Terms:
-        program = read_program(problem)
+        program, game = read_program(problem), None
         if isinstance(program, Missing):
-            self.refuse(program)
+            found = read_game(problem)
+            if isinstance(found, Missing):
+                self.refuse(program)
+            program, game = found
         proven = guarantee()
         step = proven.resolve(self.step_size, self.name)
         dual_step = proven.resolve(self.dual_step_size, self.name, "dual_step_size")
@@ -177,7 +183,7 @@ class InteriorProximalMultipliers(Algorithm):
         size = np.where(both, np.abs(scaled.lower) + np.abs(scaled.upper), 0.0)
         equal = both & (np.where(both, scaled.upper, 0.0) - np.where(both, scaled.lower, 0.0) <= 1e-10 * (1.0 + size))
         known = Constants(0.0, why="rule: the operator of a convex program is monotone")
-        return Terms(program, scaling, system, equal, lower & ~equal, upper & ~equal, step, dual_step, proven, known, ())
+        return Terms(program, scaling, system, equal, lower & ~equal, upper & ~equal, step, dual_step, game, proven, known, ())
 
     def init(self, terms: Terms, x0: Array) -> State:
         scaled = terms.scaling.program
@@ -210,18 +216,30 @@ class InteriorProximalMultipliers(Algorithm):
 
     def solution(self, terms: Terms, state: State) -> Solution:
         best = state.best
+        if terms.game is not None:
+            return Solution(terms.game.played(best.x, best.y, state.like[0])[0])
         return Solution(arrays.from_numpy(best.x, state.like), dual_array(terms.program, best.y, state.like))
 
     def certificate(self, terms: Terms, state: State) -> Array:
         best = state.best
+        if terms.game is not None:
+            return terms.game.played(best.x, best.y, state.like[0])[1]
         primal, dual = certificate(terms.program, best.x, best.y, best.s)
         return Blocks((arrays.from_numpy(primal, state.like), dual_array(terms.program, dual, state.like)))
 
     def governing(self, terms: Terms, state: State) -> Array:
+        if terms.game is not None:
+            return self.solution(terms, state).x
         return arrays.from_numpy(terms.scaling.columns * state.interior.x, state.like)
 
+    def expected_iterations(self, terms: Terms) -> float:
+        """More for games of many strategies, where a dense factorisation costs more than products do."""
+        return self.typical_iterations * (1.0 if terms.game is None else 1.0 + len(terms.program.q) / 1000.0)
+
     def inconsistency(self, terms: Terms, state: State) -> NoSolution | None:
-        """A certificate that there is no solution, from the direction in which the iterates run away."""
+        """A certificate that there is no solution, from the direction in which the iterates run away; games have one."""
+        if terms.game is not None:
+            return None
         scaling = terms.scaling
 
         def candidates() -> Iterator[tuple[Host, Host]]:

@@ -96,7 +96,7 @@ def _quadratic(term: Term, n: int) -> tuple[Any, Host] | None:
     found = None if inner is None else _bare_quadratic(term.summand, inner)
     if found is None or term.map is None:
         return found
-    K = _matrix(term.map)
+    K = entries(term.map)
     return None if K is None else (K.T @ found[0] @ K, K.T @ found[1])
 
 
@@ -113,7 +113,7 @@ def _bare_quadratic(function: Any, n: int) -> tuple[Any, Host] | None:
         matrix = function.P if sparse.issparse(function.P) else _host(function.P)
         return sparse.csr_array(matrix).astype(float), np.zeros(n) if function.q is None else _host(function.q)
     if isinstance(function, LeastSquares):
-        K = _matrix(function.A)
+        K = entries(function.A)
         if K is not None and len(function.b.shape) == 1:
             dense = function.A.matrix if isinstance(function.A, Matrix) else None
             gram = K.T @ K if dense is None else sparse.csr_array(_host(dense).T @ _host(dense))
@@ -130,7 +130,7 @@ def _box(term: Term, n: int) -> tuple[Any, Host, Host] | None:
         lower, upper = 0.0, np.inf
     else:
         return None
-    matrix = sparse.eye_array(n, format="csr") if term.map is None else _matrix(term.map)
+    matrix = sparse.eye_array(n, format="csr") if term.map is None else entries(term.map)
     if matrix is None:
         return None
     size = matrix.shape[0]
@@ -142,7 +142,7 @@ def _rows(K: LinearMap, n: int) -> int | None:
     return int(shape[0]) if shape is not None and len(shape) == 1 else None
 
 
-def _matrix(K: LinearMap) -> Any | None:
+def entries(K: LinearMap) -> Any | None:
     """The entries of a linear map that has them."""
     if isinstance(K, SparseMatrix):
         return sparse.csr_array(K.matrix).astype(float)
@@ -151,10 +151,10 @@ def _matrix(K: LinearMap) -> Any | None:
     if isinstance(K, Identity) and len(K.input_shape) == 1:
         return sparse.eye_array(K.input_shape[0], format="csr")
     if isinstance(K, ScaledMap):
-        inner = _matrix(K.map)
+        inner = entries(K.map)
         return None if inner is None else float(K.factor) * inner
     if isinstance(K, Stack):
-        parts = [_matrix(part) for part in K.maps]
+        parts = [entries(part) for part in K.maps]
         return None if any(part is None for part in parts) else sparse.csr_array(sparse.vstack(parts))
     return None
 
