@@ -5,13 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from proofs.symbolic import algorithms, networks, operators
+from proofs.symbolic import algorithms, networks, operators, primal_dual
 from proofs.symbolic.proof import Proof
 
 PROOFS: dict[str, tuple[Proof, ...]] = {**operators.PROOFS, **algorithms.PROOFS}
 """Worst-case bounds with symbolic multipliers, by theorem; several where the cases of a range need their own."""
 
-IDENTITIES: dict[str, Callable[[], bool]] = {**operators.IDENTITIES, **algorithms.IDENTITIES, **networks.IDENTITIES}
+IDENTITIES: dict[str, Callable[[], bool]] = {
+    **operators.IDENTITIES,
+    **algorithms.IDENTITIES,
+    **networks.IDENTITIES,
+    **primal_dual.IDENTITIES,
+}
 """Other identities, by theorem."""
 
 

@@ -73,3 +73,6 @@ def al16() -> bool:
 def _vanishes(part: Number, r: Number, r_squared: Number, denominator: Number) -> bool:
     """Whether the expression, quadratic in r, is 0 where r^2 has this value."""
     return bool(sympy.expand(sympy.cancel(sympy.expand(part).subs(r**2, r_squared) * denominator)) == 0)
+
+
+IDENTITIES = {"AL-15": al16, "AL-16": al16}  # AL-15 is the case l = 0
