@@ -13,8 +13,8 @@ import numpy as np
 from monops.algorithms.cocoercive.forward_backward import forward_contraction
 from monops.algorithms.lipschitz import forward_backward_forward
 from monops.algorithms.shared.reflected import cayley_contraction
+from monops.algorithms.shared.two_operator_rates import cocoercive_rate
 from monops.constants import Constants, resolvent
-from proofs.algorithms.two_operator_rates import cocoercive_rate
 from proofs.scaled_relative_graph import scaled_relative_graph
 
 MONOTONE = Constants(strong_monotonicity=0.0)

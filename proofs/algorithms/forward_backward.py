@@ -27,7 +27,7 @@ from proofs.algorithms.instances import (
     squared,
     terms_of,
 )
-from proofs.algorithms.two_operator_rates import strongly_monotone_disc
+from proofs.algorithms.two_operator_planes import strongly_monotone_disc
 from proofs.generators import orthogonal, strongly_monotone_lipschitz
 from proofs.own_operator import declared, pair
 from proofs.theorem import Counterexample, Mutant, Theorem

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 import monops
+from monops.algorithms.shared.two_operator_rates import Rate, cocoercive_rate, lipschitz_rate
 from proofs.algorithms.instances import (
     by_cayley,
     farthest,
@@ -16,12 +17,9 @@ from proofs.algorithms.instances import (
     in_disc,
     safe_ratio,
 )
-from proofs.algorithms.two_operator_rates import (
+from proofs.algorithms.two_operator_planes import (
     Pair,
-    Rate,
     cocoercive_disc,
-    cocoercive_rate,
-    lipschitz_rate,
     strongly_monotone_disc,
     worst_of_discs,
     worst_of_lipschitz,
@@ -133,7 +131,7 @@ AL07 = Theorem(
             "mu and beta exchanged in the case 4", lambda: al07_case(4)[0] / float((1 - Fraction(1, 2) * Fraction(2, 3)) ** 2)
         ),
     ),
-    note="Attained in all five cases by plane linear operators, and provable by plane geometry (two_operator_rates): the "
+    note="Attained in all five cases by plane linear operators, and provable by plane geometry (two_operator_planes): the "
     "factor is the largest |1 - t/2 + (t/2) u v| over the discs of R_A and R_B, for the worst v concave in the cosine of one "
     "angle; the two ends with their two signs are the cases 1 to 4, the interior maximum is the case 5. monops declares no "
     "linear rate for this class. Conditions and formulas compared with the published code of the authors.",

@@ -17,10 +17,10 @@ from monops.algorithms.lipschitz import forward_backward_forward
 from monops.algorithms.resolvents import douglas_rachford, peaceman_rachford, proximal_point
 from monops.algorithms.shared.forward_terms import forward_contraction
 from monops.algorithms.shared.reflected import cayley_contraction
+from monops.algorithms.shared.two_operator_rates import cocoercive_rate, lipschitz_rate
 from monops.constants import Constants
 from monops.constants import resolvent as resolvent_constants
 from monops.theory import Guarantee, Missing
-from proofs.algorithms.two_operator_rates import cocoercive_rate, lipschitz_rate
 from proofs.pep.gram import Number, Program
 from proofs.pep.iterations import ITERATIONS
 from proofs.pep.numbers import Numbers

@@ -2,7 +2,7 @@
 
 With symbolic multipliers lambda_i the slack S = tau P0 - P1 - sum of lambda_i M_i is a matrix of rational functions of the
 parameters. Checked are the signs of lambda_i, and of the pivots of S in elimination (LDL^T), by writing the range of the
-parameters as the image of positive numbers under which every numerator and denominator has only nonnegative coefficients.
+parameters as the image of positive numbers under which the factors of numerators and denominators have coefficients of one sign.
 """
 
 from __future__ import annotations
@@ -25,21 +25,29 @@ def positive(names: str) -> tuple[Any, ...]:
     return tuple(sympy.symbols(names, positive=True, seq=True))
 
 
+def sign(polynomial: Expression, domain: Mapping[Any, Expression]) -> int:
+    """1 where all coefficients on the domain are >= 0, -1 where all are <= 0, else 0: unknown."""
+    result = 1
+    for part in sympy.fraction(sympy.cancel(sympy.sympify(polynomial).subs(list(domain.items())))):
+        coefficients = sympy.Poly(part, *part.free_symbols).coeffs() if part.free_symbols else [part]
+        if not all(coefficient >= 0 for coefficient in coefficients):
+            result = -result if all(coefficient <= 0 for coefficient in coefficients) else 0
+    return result
+
+
 def nonnegative(value: Expression, domain: Mapping[Any, Expression]) -> bool:
-    """Whether a rational function is >= 0 on the domain: numerator and denominator have coefficients of one and the same sign.
+    """Whether a rational function is >= 0 on the domain, by the signs of its factors of odd power.
 
     The domain is substituted in its order.
     """
-    signs = set()
-    for part in sympy.fraction(sympy.cancel(sympy.sympify(value).subs(list(domain.items())))):
-        coefficients = sympy.Poly(part, *part.free_symbols).coeffs() if part.free_symbols else [part]
-        if all(coefficient >= 0 for coefficient in coefficients):
-            signs.add(1)
-        elif all(coefficient <= 0 for coefficient in coefficients):
-            signs.add(-1)
-        else:
-            return False
-    return len(signs) == 1 or value == 0
+    numerator, denominator = sympy.fraction(sympy.together(value))
+    result = 1
+    for part in (numerator, denominator):
+        constant, factors = sympy.factor_list(part)
+        result *= sign(constant, {})
+        for factor, power in factors:
+            result *= sign(factor, domain) if power % 2 else 1
+    return result > 0
 
 
 def semidefinite(matrix: Iterable[Iterable[Expression]], domain: Mapping[Any, Expression]) -> bool:

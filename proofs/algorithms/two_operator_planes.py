@@ -15,10 +15,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from monops.algorithms.shared.two_operator_rates import Rate as Rate
-from monops.algorithms.shared.two_operator_rates import cocoercive_rate as cocoercive_rate
-from monops.algorithms.shared.two_operator_rates import lipschitz_rate as lipschitz_rate
-
 Number = Any  # float or Fraction
 
 
