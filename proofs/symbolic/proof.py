@@ -2,7 +2,8 @@
 
 With symbolic multipliers lambda_i the slack S = tau P0 - P1 - sum of lambda_i M_i is a matrix of rational functions of the
 parameters. Checked are the signs of lambda_i, and of the pivots of S in elimination (LDL^T), by writing the range of the
-parameters as the image of positive numbers under which the factors of numerators and denominators have coefficients of one sign.
+parameters as the image of positive numbers under which the factors of numerators and denominators have coefficients of one
+sign.
 """
 
 from __future__ import annotations
