@@ -211,12 +211,17 @@ class _Rows:
         return self.codes[self.index] == RUNNING
 
     def steps(self) -> int:
-        """Steps until the slowest row is expected to have converged; one where a step is a whole Newton system."""
+        """Steps until the slowest row is expected to have converged; one where a step is a whole Newton system.
+
+        At most as many as were taken so far: the first residual says little of the rate, and a wrong guess then costs a
+        factor of two.
+        """
         if self.each:
             return 1
         needed = math.log(max(self.tol / self.worst, 1e-300)) / math.log(self.rate) if self.worst > self.tol else 1.0
         rounded = math.floor(needed) if self.rough and self.at else math.ceil(needed)  # a rough look costs less than a step
-        return max(1, min(rounded, LONGEST, self.max_iter - self.at))
+        longest = min(LONGEST, max(2, self.at)) if self.at else LONGEST
+        return max(1, min(rounded, longest, self.max_iter - self.at))
 
     def early(self, steps: int) -> bool:
         """Whether so few steps have been taken that a rough residual may stand for the exact one."""
