@@ -8,9 +8,12 @@ from typing import Any
 import numpy as np
 
 import monops
+from monops.algorithms.resolvents.douglas_rachford import guarantee
 from monops.algorithms.shared.two_operator_rates import Rate, cocoercive_rate, lipschitz_rate
+from monops.constants import Constants
 from proofs.algorithms.instances import (
     by_cayley,
+    declared_square,
     farthest,
     image,
     image_matrix,
@@ -64,6 +67,11 @@ REGIMES = {
 """(mu, beta, t) at step 1 in each case of Theorem 4.1."""
 
 
+def declared(A: Constants, mu: float, step: float, relaxation: float) -> float:
+    """The squared factor that Douglas-Rachford declares for A and a mu-strongly monotone B."""
+    return declared_square(guarantee(A, Constants(strong_monotonicity=mu), relaxation), step)
+
+
 def discs(mu: float, beta: float, step: float, relaxation: float) -> Pair:
     """The worst pair, A beta-cocoercive and B mu-strongly monotone."""
     return worst_of_discs(cocoercive_disc(beta, step), strongly_monotone_disc(mu, step), relaxation)
@@ -80,7 +88,7 @@ def al07_sample(generator: np.random.Generator) -> float:
     """A nonlinear pair, or the worst plane pair in either order, at random constants, step and relaxation."""
     mu, beta, step = (float(value) for value in 10 ** generator.uniform(-1.2, 1.2, 3))
     t = float(generator.uniform(0.05, 1.95))
-    claim = cocoercive_rate(mu, beta, step, t).square
+    claim = declared(Constants(cocoercivity=beta), mu, step, t)
     kind = int(generator.integers(3))
     if kind < 2:
         worst = discs(mu, beta, step, t)
@@ -162,7 +170,7 @@ def al08_sample(generator: np.random.Generator) -> float:
     """A monotone matrix scaled to L with a nonlinear strongly monotone operator, or the worst plane pair in either order."""
     mu, lipschitz, step = (float(value) for value in 10 ** generator.uniform(-1.2, 1.2, 3))
     t = float(generator.uniform(0.05, 1.95))
-    claim = lipschitz_rate(mu, lipschitz, step, t).square
+    claim = declared(Constants(0.0, lipschitz=lipschitz), mu, step, t)
     kind = int(generator.integers(3))
     if kind < 2:
         worst = lipschitz_pair(mu, lipschitz, step, t)
