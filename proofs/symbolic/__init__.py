@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from proofs.symbolic import algorithms, networks, operators, primal_dual
+from proofs.symbolic import algorithms, networks, operators, primal_dual, two_operators
 from proofs.symbolic.proof import Proof
 
-PROOFS: dict[str, tuple[Proof, ...]] = {**operators.PROOFS, **algorithms.PROOFS}
+PROOFS: dict[str, tuple[Proof, ...]] = {**operators.PROOFS, **algorithms.PROOFS, **two_operators.PROOFS}
 """Worst-case bounds with symbolic multipliers, by theorem; several where the cases of a range need their own."""
 
 IDENTITIES: dict[str, Callable[[], bool]] = {

@@ -28,8 +28,11 @@ def positive(names: str) -> tuple[Any, ...]:
 
 def sign(polynomial: Expression, domain: Mapping[Any, Expression]) -> int:
     """1 where all coefficients on the domain are >= 0, -1 where all are <= 0, else 0: unknown."""
+    value = sympy.sympify(polynomial)
+    for symbol, image in domain.items():
+        value = sympy.factor(value.subs(symbol, image))
     result = 1
-    for part in sympy.fraction(sympy.cancel(sympy.sympify(polynomial).subs(list(domain.items())))):
+    for part in sympy.fraction(value):
         coefficients = sympy.Poly(part, *part.free_symbols).coeffs() if part.free_symbols else [part]
         if not all(coefficient >= 0 for coefficient in coefficients):
             result = -result if all(coefficient <= 0 for coefficient in coefficients) else 0
@@ -52,15 +55,19 @@ def nonnegative(value: Expression, domain: Mapping[Any, Expression]) -> bool:
 
 
 def semidefinite(matrix: Iterable[Iterable[Expression]], domain: Mapping[Any, Expression]) -> bool:
-    """Whether a symmetric matrix of rational functions is positive semidefinite on the domain, by elimination."""
-    S = [[sympy.cancel(value) for value in row] for row in matrix]
+    """Whether a symmetric matrix of rational functions is positive semidefinite on the domain, by elimination.
+
+    From the last row up. Pivots that vanish at some parameters only do no harm: the matrix is continuous, and semidefinite at
+    all others.
+    """
+    S = [[sympy.factor(value) for value in reversed(list(row))] for row in reversed(list(matrix))]
     while S:
         (pivot, *row), *rest = S
         if not nonnegative(pivot, domain) or (pivot == 0 and any(value != 0 for value in row)):
             return False
         factors = [value / pivot if value != 0 else value for value in row]
         S = [
-            [sympy.cancel(b - factor * r) for b, r in zip(line[1:], row, strict=True)]
+            [sympy.factor(b - factor * r) for b, r in zip(line[1:], row, strict=True)]
             for factor, line in zip(factors, rest, strict=True)
         ]
     return True
