@@ -90,9 +90,9 @@ RESULTS = (
     NewResult(
         "condat-vu",
         "A wider and sharp step region for Condat-Vu",
-        "0 in Ax + Cx + K*y, Kx in B^-1 y, A and B monotone, C 1/L-cocoercive, steps t and s. With t < 2/L and "
-        "ts|K|^2 <= (4/3)(1 - tL/2) a quadratic function V of the iterates never grows, and in finite dimensions the "
-        "iterates converge where the inequality is strict. The classical region is ts|K|^2 <= 1 - tL/2, three quarters of "
+        "0 in Ax + Cx + K*y, Kx in B^-1 y, A and B monotone, C 1/L-cocoercive, steps t and s. With t < 2/L and ts|K|^2 <= "
+        "(4/3)(1 - tL/2) a quadratic function V of the iterates never grows from the first step on, and in finite dimensions "
+        "the iterates converge where the inequality is strict. The classical region is ts|K|^2 < 1 - tL/2, three quarters of "
         "it. It cannot be enlarged: with A = 0, B^-1 = 0, C = L, K = 1 the iteration has the eigenvalue -1 at equality",
         "V(x, y, d) = |x|^2/t - 2 <Kx, y> + |y|^2/s + ((7 + tL)/6)|dx|^2/t - 2 <K dx, dy> + (4/3)|dy|^2/s, with x, y "
         "relative to a solution and d the last change. V - V+ is six nonnegative multipliers times slacks of monotonicity "
@@ -110,9 +110,9 @@ RESULTS = (
     NewResult(
         "chambolle-pock",
         "4/3 and 4/(1 + 2 theta) in Chambolle-Pock: operators instead of functions, and a 2 x 2 instance",
-        "A, B monotone, ts|K|^2 <= 4/3: the function V of the Condat-Vu result with L = 0 never grows. With f = 0, g* = 0, K "
-        "= 1 and extrapolation theta > 1/2 the iteration is a 2 x 2 matrix whose spectral radius crosses 1 exactly at "
-        "ts = 4/(1 + 2 theta)",
+        "A, B monotone, ts|K|^2 <= 4/3: the function V of the Condat-Vu result with L = 0 never grows from the first step on. "
+        "With f = 0, g* = 0, K = 1 and extrapolation theta > 1/2 the iteration is a 2 x 2 matrix whose spectral radius "
+        "crosses 1 exactly at ts = 4/(1 + 2 theta)",
         "The first part is the case L = 0 above. The matrix is [[1, -t], [s, 1 - (1 + theta) ts]], with determinant 1 - "
         "theta ts and trace 2 - (1 + theta) ts. At ts = 4/(1 + 2 theta) the condition 1 + trace + determinant = 0 holds: -1 "
         "is an eigenvalue; beyond, it lies outside the unit circle",
@@ -132,10 +132,11 @@ RESULTS = (
         "elementwise nondecreasing 1-Lipschitz activation",
         "z = max(Wz + c, 0) is the linear complementarity problem z >= 0, w = (I - W)z - c >= 0, z'w = 0, whose unique "
         "solvability for every c is the P property (Samelson, Thrall and Wesler 1958). For other activations: det(I - DW) is "
-        "affine in each slope, positive at the vertices of [0, 1]^n, hence positive on the cube. Strictness by integer "
-        "matrices: [[1, -3], [0, 1]], and the circulant [[1, 0, 3], [3, 1, 0], [0, 3, 1]], whose three minors are 1, 1, 28 "
-        "while averaging over cyclic shifts shows that no Lambda exists. For a matrix that is not P two equilibria are "
-        "constructed from a sign-reversing vector",
+        "affine in each slope, positive at the vertices of [0, 1]^n, hence positive on the cube. So solutions differ for no "
+        "c, and as the inverses are bounded on the compact cube the map z - sigma(Wz + c) is injective and proper, hence "
+        "onto. Strictness by integer matrices: [[1, -3], [0, 1]], and the circulant [[1, 0, 3], [3, 1, 0], [0, 3, 1]], whose "
+        "three minors are 1, 1, 28 while averaging over cyclic shifts shows that no Lambda exists. For a matrix that is not P "
+        "two equilibria are constructed from a sign-reversing vector",
         ("NN-02",),
         "The matrix theory is classical: positive diagonal solutions of Lyapunov's equation and P-matrices are nested "
         "(Barker, Berman and Plemmons 1978, recalled), and Sandberg and Willson (1969, recalled) characterise unique "

@@ -10,7 +10,7 @@ import monops
 from proofs.algorithms.instances import iterates, safe_ratio, terms_of
 from proofs.algorithms.linear_iterations import squared, step_matrix
 from proofs.generators import orthogonal
-from proofs.theorem import Counterexample, Mutant, Theorem
+from proofs.theorem import Counterexample, Mutant, Theorem, farthest
 
 # ---- AL-22 -----------------------------------------------------------------------------------------
 
@@ -92,15 +92,21 @@ def no_minimiser() -> float:
     return drift_ratio(B, method, np.zeros(1), np.ones(1), np.zeros(1), 12)
 
 
+def another_displacement() -> float:
+    """Gradient steps on x^2/2 of length 1/2 from 0, which never move, held against the drift 1/2 of the point 1."""
+    method = monops.ForwardStep(step_size=0.5)
+    return drift_ratio(monops.SquaredL2(), method, np.zeros(1), np.ones(1), np.full(1, 0.5), 12)
+
+
 AL22 = Theorem(
     "AL-22",
     "problems without solution: the iterates drift by the minimal displacement",
-    "T a-averaged, z - Tz = v for some z, x_{k+1} = Tx_k => |x_k + kv - z|^2 + (1 - a)/a sum over j < k of "
-    "|x_j - x_{j+1} - v|^2 <= |x_0 - z|^2 for every k; so v is the element of least norm of ran(I - T), x_k - x_{k+1} tends "
+    "T a-averaged, v the element of least norm in the closure of ran(I - T), z - Tz = v for some z, x_{k+1} = Tx_k => "
+    "|x_k + kv - z|^2 + (1 - a)/a sum over j < k of |x_j - x_{j+1} - v|^2 <= |x_0 - z|^2 for every k; so x_k - x_{k+1} tends "
     "to v, and |(x_0 - x_k)/k - v| <= 2|x_0 - z|/k. For Douglas-Rachford with relaxation t on sets with closest points c and "
     "d, C by the second resolvent: v = t(d - c), z = d",
     "Pazy (1971); Bauschke, Hare and Moursi (2014); Bauschke and Moursi (2017)",
-    ("T is a-averaged with a < 1", "z - Tz = v for some z"),
+    ("T is a-averaged with a < 1", "z - Tz = v for some z", "v is the element of least norm"),
     (
         "DouglasRachford.step",
         "DouglasRachford.averagedness",
@@ -120,6 +126,7 @@ AL22 = Theorem(
             lambda: line_and_plane(relaxation=2.0, scale=2.0, a=0.75),
         ),
         Counterexample("z - Tz = v for some z", "gradient steps on exp(-x), v = 0: log k exceeds every bound", no_minimiser),
+        Counterexample("v is the element of least norm", "T = x/2, z = 1, v = z - Tz = 1/2, from 0", another_displacement),
     ),
     (
         Mutant("claim times 0.999", lambda: al22_extremal() / 0.999),
@@ -134,6 +141,9 @@ AL22 = Theorem(
 # ---- AL-23 -----------------------------------------------------------------------------------------
 
 
+ROUNDING = 1e-13  # of a power of a nonexpansive matrix
+
+
 def projector(basis: np.ndarray) -> np.ndarray:
     """The orthogonal projection on the span of orthonormal columns."""
     return np.asarray(basis @ basis.T)
@@ -146,9 +156,9 @@ def subspace(basis: np.ndarray) -> Any:
 
 
 def friedrichs(first: np.ndarray, second: np.ndarray, index: int = 0) -> float:
-    """The largest cosine below 1 of the principal angles; ``index`` 1 the next."""
+    """The largest cosine below 1 of the principal angles, 0 where there is none; ``index`` 1 the next."""
     cosines = np.linalg.svd(first.T @ second, compute_uv=False)
-    return float([c for c in cosines if c < 1 - 1e-9][index])
+    return float([*(c for c in cosines if c < 1 - 1e-9), 0.0, 0.0][index])
 
 
 def fixed_projector(matrix: np.ndarray) -> np.ndarray:
@@ -172,18 +182,18 @@ def alternating_ratio(first: np.ndarray, second: np.ndarray, power: int) -> floa
     T = step_matrix(method, method.match(problem), np.zeros(len(first)))
     common = fixed_projector(projector(first) @ projector(second))
     observed = float(np.linalg.norm(np.linalg.matrix_power(T, power) - common, 2))
-    return safe_ratio(observed, friedrichs(first, second) ** (2 * power - 1))
+    return safe_ratio(max(0.0, observed - ROUNDING), friedrichs(first, second) ** (2 * power - 1))
 
 
 def power_norm(T: np.ndarray, power: int) -> float:
     """|T^k - P_Fix|."""
-    return float(np.linalg.norm(np.linalg.matrix_power(T, power) - fixed_projector(T), 2))
+    return max(0.0, float(np.linalg.norm(np.linalg.matrix_power(T, power) - fixed_projector(T), 2)) - ROUNDING)
 
 
 def two_subspaces(generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Orthonormal bases of two subspaces of R^5, half of the time with a line in common."""
+    """Orthonormal bases of two subspaces of R^5, with nothing, a line or all of the smaller one in common."""
     Q = orthogonal(5, generator)
-    count = int(generator.integers(0, 2))
+    count = int(generator.integers(0, 3))
     bases = []
     for size in (2, 3):
         extra = generator.standard_normal((5, size - count))
@@ -207,11 +217,14 @@ def lines(cosine: float) -> tuple[np.ndarray, np.ndarray]:
 def al23_extremal() -> float:
     """Two lines with cos = 3/5: the least of three ratios that are all 1."""
     pair = lines(0.6)
-    return min(reflection_ratio(*pair, 1.0, 3), reflection_ratio(*pair, 1.5, 2), alternating_ratio(*pair, 3))
+    return farthest(reflection_ratio(*pair, 1.0, 3), reflection_ratio(*pair, 1.5, 2), alternating_ratio(*pair, 3))
 
 
 def tangent_ratio() -> float:
-    """Alternating projections on a disc and its tangent: distance of step 20 over that of step 10, held against cos = 0.95."""
+    """Alternating projections on a disc and its tangent: distance of step 20 over that of step 10, held against cos = 0.95.
+
+    Any cos < 1 fails in the end.
+    """
     tangent = monops.AffineSet(np.array([[0.0, 1.0]]), np.zeros(1))
     problem = monops.SquaredDistance(tangent) + ball(np.array([0.0, 1.0]), 1.0)
     points = iterates(problem, monops.ForwardBackward(step_size=1.0), np.array([0.5, 0.0]), 20)
@@ -221,7 +234,8 @@ def tangent_ratio() -> float:
 AL23 = Theorem(
     "AL-23",
     "two subspaces: the Friedrichs angle is the rate",
-    "U, V subspaces, theta the least positive principal angle between them. Douglas-Rachford with relaxation t in (0, 2): "
+    "U, V subspaces, theta the least positive principal angle between them, a right one where there is none. "
+    "Douglas-Rachford with relaxation t in (0, 2): "
     "|T^k - P_Fix T| = (1 - t(2 - t) sin^2 theta)^(k/2), so that t = 1 is best, cos^k theta. Alternating projections: "
     "|(P_U P_V)^k - P| = cos^(2k - 1) theta, P the projection on U cap V",
     "Bauschke, Bello Cruz, Nghia, Phan and Wang (2014), The rate of linear convergence of the Douglas-Rachford algorithm for "

@@ -16,7 +16,6 @@ from proofs.algorithms.instances import (
     block,
     by_cayley,
     declared_square,
-    farthest,
     image,
     image_matrix,
     map_ratio,
@@ -28,7 +27,7 @@ from proofs.algorithms.instances import (
 from proofs.algorithms.two_operators import AL07, AL08, cayley, factor, method
 from proofs.generators import orthogonal, rotation_block, strongly_monotone_lipschitz
 from proofs.own_operator import declared, pair, squared_factor
-from proofs.theorem import Counterexample, Mutant, Theorem
+from proofs.theorem import Counterexample, Mutant, Theorem, farthest
 
 # ---- AL-06 -----------------------------------------------------------------------------------------
 

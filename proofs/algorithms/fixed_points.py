@@ -15,7 +15,6 @@ from proofs.algorithms.instances import (
     Map,
     by_resolvent,
     declared_square,
-    farthest,
     image,
     in_planes,
     iterates,
@@ -29,7 +28,7 @@ from proofs.algorithms.instances import (
 )
 from proofs.algorithms.proximal_point import AL04
 from proofs.generators import orthogonal
-from proofs.theorem import Counterexample, Mutant, Theorem
+from proofs.theorem import Counterexample, Mutant, Theorem, farthest
 
 E1 = np.array([1.0, 0.0])
 

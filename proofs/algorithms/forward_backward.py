@@ -10,13 +10,15 @@ import numpy as np
 
 import monops
 from monops.algorithms.cocoercive.forward_backward import guarantee as forward_backward_guarantee
+from monops.algorithms.lipschitz.forward_backward_forward import guarantee as tseng_guarantee
 from monops.constants import Constants
 from proofs.algorithms.instances import (
+    MONOTONE,
     block,
     by_cayley,
     by_resolvent,
+    declared_end,
     declared_square,
-    farthest,
     image,
     in_disc,
     linear,
@@ -30,7 +32,7 @@ from proofs.algorithms.instances import (
 from proofs.algorithms.two_operator_planes import strongly_monotone_disc
 from proofs.generators import orthogonal, strongly_monotone_lipschitz
 from proofs.own_operator import declared, pair
-from proofs.theorem import Counterexample, Mutant, Theorem
+from proofs.theorem import Counterexample, Mutant, Theorem, farthest
 
 E1 = np.array([1.0, 0.0])
 TURN = rotation(math.pi / 2)
@@ -88,9 +90,16 @@ COCOERCIVE = Constants(strong_monotonicity=0.5, cocoercivity=1.0)
 CYCLIC = Constants(strong_monotonicity=0.5, lipschitz=2.0, cyclic=True)
 
 
+def step_end(relaxation: float = 1.0) -> float:
+    """The end of the interval of steps for beta = 1, as monops declares it: 2 (2 - t)."""
+    return declared_end(forward_backward_guarantee(MONOTONE, Constants(cocoercivity=1.0), relaxation))
+
+
 def al05_extremal() -> float:
-    """A = mu I with the worst cocoercive or symmetric B, exactly; the averagedness at small angles, nearly."""
+    """A = mu I with the worst cocoercive or symmetric B, the end of the interval, exactly; averagedness at small angles."""
     return farthest(
+        overlong(step_end()),
+        averaged_ratio(step_end(0.5), 0.5, declared_step=1.0),
         *(product_ratio(0.5 + 0.5j, mu, step, COCOERCIVE) for mu in (0.0, 1.0) for step in (0.5, 1.5)),
         product_ratio(0.5, 1.0, 0.5, CYCLIC),
         product_ratio(2.0, 1.0, 0.9, CYCLIC),
@@ -113,10 +122,10 @@ def turning() -> float:
     return squared(image(by_cayley(1.0) + B, monops.ForwardBackward(1.0), E1))
 
 
-def overlong() -> float:
-    """|T|^2 at step 2.1 beta for B = I."""
+def overlong(step: float) -> float:
+    """|T|^2 for A = 0 and B = I, beta = 1: (1 - step)^2."""
     B = monops.Custom(forward=lambda x: x, constants=Constants(cocoercivity=1.0))
-    return squared(image(by_cayley(1.0) + B, monops.ForwardBackward(1.0), E1, step_size=2.1))
+    return squared(image(by_cayley(1.0) + B, monops.ForwardBackward(1.0), E1, step_size=step))
 
 
 def expanding() -> float:
@@ -141,11 +150,11 @@ AL05 = Theorem(
     (
         Counterexample("A is monotone", "A = -I/4, B = 0, step 1", expanding),
         Counterexample("B is beta-cocoercive", "the quarter turn, monotone and Lipschitz: |T|^2 = 1 + step^2", turning),
-        Counterexample("step < 2 beta (2 - t)", "A = 0, B = I, step 2.1, t = 1", overlong),
+        Counterexample("step < 2 beta (2 - t)", "A = 0, B = I, 1.05 of the end, t = 1", lambda: overlong(1.05 * step_end())),
         Counterexample(
             "step < 2 beta (2 - t)",
-            "step 3.1, t = 1/2, two small turns: T is only 10/9-averaged",
-            lambda: averaged_ratio(3.1, 0.5, declared_step=1.0),
+            "1.03 of the end at t = 1/2, two small turns: T is not averaged with a constant up to 1",
+            lambda: averaged_ratio(1.03 * step_end(0.5), 0.5, declared_step=1.0),
         ),
         Counterexample(
             "B is mu-strongly monotone",
@@ -202,9 +211,15 @@ def al11_sample(generator: np.random.Generator) -> float:
     return tseng_ratio(A + B, step, generator.standard_normal(len(M)))
 
 
+def tseng_end(step: float = 1.0) -> float:
+    """|x+|^2 for the quarter turn at this part of the interval that monops declares: 1 at its end."""
+    end = declared_end(tseng_guarantee(MONOTONE, Constants(0.0, lipschitz=1.0)))
+    return squared(image(by_cayley(1.0) + forward(TURN, 1.0), monops.ForwardBackwardForward(0.9), E1, step_size=step * end))
+
+
 def al11_extremal() -> float:
-    """A = 0, B a multiple of the quarter turn, at several steps."""
-    return farthest(*(descent_ratio(TURN, 1.0, step) for step in (0.3, 0.6, 0.95)))
+    """A = 0, B a multiple of the quarter turn, at several steps and at the end of the interval."""
+    return farthest(*(descent_ratio(TURN, 1.0, step) for step in (0.3, 0.6, 0.95)), tseng_end())
 
 
 def descent_ratio(matrix: np.ndarray, coefficient: float, step: float) -> float:
@@ -242,8 +257,8 @@ AL11 = Theorem(
         ),
         Counterexample(
             "step < 1/L",
-            "the quarter turn at 1.1/L: |x+|^2 = 1 - s^2 + s^4, s = 1.1",
-            lambda: tseng_ratio(by_cayley(1.0) + forward(TURN, 1.0), 0.9, E1, step_size=1.1),
+            "the quarter turn at 1.1 of the end: |x+|^2 = 1 - s^2 + s^4, s = 1.1",
+            lambda: tseng_end(1.1),
         ),
         Counterexample(
             "A + B is mu-strongly monotone",
@@ -254,15 +269,12 @@ AL11 = Theorem(
     (
         Mutant("bound times 0.999", lambda: al11_extremal() / 0.999),
         Mutant("1 for 1 - step^2 L^2", lambda: descent_ratio(TURN, 1.0 + 0.36, 0.6)),
-        Mutant(
-            "interval to 1.01/L",
-            lambda: tseng_ratio(by_cayley(1.0) + forward(TURN, 1.0), 0.9, E1, step_size=1.005),
-        ),
+        Mutant("interval to 1.005/L", lambda: tseng_end(1.005)),
     ),
     note="The descent inequality is attained by A = 0, B = L i at every step, and the interval cannot be longer: |x+|^2 = 1 - "
     "s^2 + s^4 there, s = step L. The linear factor is a bound and not attained: at mu = 0.3, L = 1, step 0.5 its square is "
-    "0.78254, semidefinite programs give 0.78064, and the worst plane linear operators 0.77244. Proof: a symbolic certificate "
-    "in the tests of monops.",
+    "0.78254, semidefinite programs give 0.78064, and the worst plane linear operators 0.77244. Proven for all "
+    "parameters in proofs/symbolic.",
 )
 
 THEOREMS = (AL05, AL11)

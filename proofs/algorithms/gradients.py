@@ -12,7 +12,7 @@ from monops.constants import Constants
 from monops.solve import as_inclusion
 from proofs.algorithms.instances import safe_ratio
 from proofs.algorithms.linear_iterations import squared
-from proofs.theorem import Counterexample, Mutant, Theorem
+from proofs.theorem import Counterexample, Mutant, Theorem, farthest
 
 CONVEX = Constants(0.0, lipschitz=1.0, cocoercivity=1.0, cyclic=True, why="held against it")
 
@@ -87,7 +87,7 @@ def huber_gap(steps: int, factor: float = 1.0, L: float = 1.0) -> float:
 
 def al17_extremal() -> float:
     """The least ratio over N = 1, 3, 7: x_N = (N + 1)/(2N + 1), where f is still affine."""
-    return min(huber_gap(steps) / plain_claim(1.0, 1.0, steps) for steps in (1, 3, 7))
+    return farthest(*(huber_gap(steps) / plain_claim(1.0, 1.0, steps) for steps in (1, 3, 7)))
 
 
 def hilltop() -> float:

@@ -61,6 +61,12 @@ def declared_square(guarantee: Guarantee | Missing, step: float) -> float:
     return float(guarantee.squared_contraction(step))
 
 
+def declared_end(guarantee: Guarantee | Missing) -> float:
+    """The upper end of the interval of steps that monops declares."""
+    assert isinstance(guarantee, Guarantee)
+    return float(guarantee.interval[1])
+
+
 # ---- operators ---------------------------------------------------------------------------------------
 
 
@@ -136,11 +142,6 @@ def squared(x: np.ndarray) -> float:
 def safe_ratio(observed: float, claimed: float, scale: float = 1.0) -> float:
     """Observed / claimed, with rounding of size 1e-12 scale allowed where the claim is 0."""
     return (observed + 1e-12 * scale) / (claimed + 1e-12 * scale)
-
-
-def farthest(*ratios: float) -> float:
-    """Of several ratios that must all be 1 the one farthest from it."""
-    return max(ratios, key=lambda ratio: abs(ratio - 1))
 
 
 def length(x: np.ndarray) -> float:

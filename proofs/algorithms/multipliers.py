@@ -15,8 +15,8 @@ from proofs.algorithms.instances import (
     MONOTONE,
     block,
     by_cayley,
+    declared_end,
     declared_square,
-    farthest,
     image,
     iterates,
     linear,
@@ -31,7 +31,7 @@ from proofs.algorithms.instances import (
 )
 from proofs.generators import orthogonal, strongly_monotone_lipschitz
 from proofs.own_operator import declared, pair
-from proofs.theorem import Counterexample, Mutant, Theorem
+from proofs.theorem import Counterexample, Mutant, Theorem, farthest
 
 E1 = np.array([1.0, 0.0])
 TOLERANCE = 1e-12
@@ -90,6 +90,19 @@ def with_dual_step(factor: float) -> float:
     return dual_difference(problem, generator.standard_normal(4), 2.0, 1.0, 0.5 * factor)
 
 
+def two_lines(relaxation: float) -> float:
+    """Required over declared averagedness for f and g the indicators of two lines, whose reflections make a rotation."""
+    f, g = (monops.AffineSet(np.array([[math.sin(a), -math.cos(a)]]), np.zeros(1)) for a in (0.0, 0.7))
+    problem, solver = f + g @ monops.Identity((2,)), monops.ADMM(1.0, relaxation)
+    moved = image(problem, solver, E1) - image(problem, solver, 0 * E1)
+    return required_averagedness(E1, moved) / float(solver.averagedness(terms_of(problem, solver)))
+
+
+def al10_extremal() -> float:
+    """The averagedness is attained at every relaxation."""
+    return farthest(*(two_lines(relaxation) for relaxation in (0.5, 1.0, 1.8)))
+
+
 def three_blocks() -> float:
     """Spectral radius of ADMM with three blocks in turn on a1 x1 + a2 x2 + a3 x3 = 0, f = 0: (x2, x3, multiplier)."""
     a = np.array([[1.0, 1.0, 1.0], [1.0, 1.0, 2.0], [1.0, 2.0, 2.0]])
@@ -121,7 +134,7 @@ AL10 = Theorem(
     ("the dual step is 1/step", "two blocks, x and z", "r <= 2"),
     ("ADMM", "DouglasRachford", "Quadratic", "Function.conjugate", "Affine.resolvent", "ADMM.averagedness"),
     al10_sample,
-    None,
+    al10_extremal,
     (
         Counterexample("the dual step is 1/step", "the dual step is that of ADMM, 2 for 1/2", lambda: with_dual_step(4.0)),
         Counterexample(
@@ -133,6 +146,7 @@ AL10 = Theorem(
         Counterexample("r <= 2", "f the indicator of 0, g = 0, r = 2.1: t+ = -1.1 t", lambda: overrelaxed(2.1)),
     ),
     (
+        Mutant("averagedness times 0.999", lambda: al10_extremal() / 0.999),
         Mutant("dual step 0.1 % off", lambda: with_dual_step(1.001)),
         Mutant("relaxation up to 2.01", lambda: overrelaxed(2.01)),
     ),
@@ -206,9 +220,16 @@ def small_turns(step: float, relaxation: float, declared_step: float | None = No
     return required / (1.0 if declared_step else float(method.averagedness(terms_of(problem, method))))
 
 
+def davis_yin_end(relaxation: float = 1.0) -> float:
+    """The end of the interval of steps for beta = 1, as monops declares it: 2 (2 - t)."""
+    return declared_end(davis_yin_guarantee(MONOTONE, MONOTONE, Constants(cocoercivity=1.0), relaxation))
+
+
 def al12_extremal() -> float:
-    """The linear factor exactly, at several constants; the averagedness at small angles, nearly."""
+    """The linear factor and the end of the interval exactly; the averagedness at small angles, nearly."""
     return farthest(
+        with_forward(np.eye(2), by_cayley(1.0), by_cayley(1.0), step_size=davis_yin_end()),
+        small_turns(davis_yin_end(0.5), 0.5, declared_step=1.0),
         *(worst_ratio(0.5, 1.0, lipschitz, step) for lipschitz in (0.5, 2.0) for step in (0.5, 1.0, 1.75)),
         *(small_turns(step, t) for step, t in ((1.0, 1.0), (1.9, 1.0), (2.5, 0.7), (3.5, 0.2), (0.5, 1.7))),
     )
@@ -260,13 +281,13 @@ AL12 = Theorem(
         ),
         Counterexample(
             "step < 2 beta (2 - t)",
-            "A = B = 0, C = I, step 2.1, t = 1",
-            lambda: with_forward(np.eye(2), by_cayley(1.0), by_cayley(1.0), step_size=2.1),
+            "A = B = 0, C = I, 1.05 of the end, t = 1",
+            lambda: with_forward(np.eye(2), by_cayley(1.0), by_cayley(1.0), step_size=1.05 * davis_yin_end()),
         ),
         Counterexample(
             "step < 2 beta (2 - t)",
-            "step 3.1, t = 1/2, two small turns: T is only 10/9-averaged",
-            lambda: small_turns(3.1, 0.5, declared_step=1.0),
+            "1.03 of the end at t = 1/2, two small turns: T is not averaged with a constant up to 1",
+            lambda: small_turns(1.03 * davis_yin_end(0.5), 0.5, declared_step=1.0),
         ),
         Counterexample(
             "B is L-Lipschitz",

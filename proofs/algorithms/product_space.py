@@ -15,7 +15,7 @@ from monops.theory import Guarantee
 from proofs.algorithms.instances import MONOTONE, safe_ratio
 from proofs.algorithms.linear_iterations import flat, image, step_matrix
 from proofs.generators import strongly_monotone_lipschitz
-from proofs.theorem import Counterexample, Mutant, Theorem
+from proofs.theorem import Counterexample, Mutant, Theorem, farthest
 
 TINY = 1e-300  # any difference counts where nothing is rounded
 
@@ -115,7 +115,7 @@ def equal_terms(mu: float, relaxation: float, step: float, held: Constants | Non
 
 def al21_extremal() -> float:
     """Three times I/2 at step 1, relaxation 1 and 3/2: the lesser ratio; attained on the diagonal."""
-    return min(equal_terms(0.5, relaxation, 1.0) for relaxation in (1.0, 1.5))
+    return farthest(*(equal_terms(0.5, relaxation, 1.0) for relaxation in (1.0, 1.5)))
 
 
 def unequal_steps() -> float:

@@ -13,7 +13,6 @@ from monops.constants import Constants
 from proofs.algorithms.instances import (
     by_resolvent,
     declared_square,
-    farthest,
     image_matrix,
     in_planes,
     iterates,
@@ -25,7 +24,7 @@ from proofs.algorithms.instances import (
     squared,
 )
 from proofs.generators import strongly_monotone_lipschitz
-from proofs.theorem import Counterexample, Mutant, Theorem
+from proofs.theorem import Counterexample, Mutant, Theorem, farthest
 
 E1 = np.array([1.0, 0.0])
 

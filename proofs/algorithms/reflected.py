@@ -11,11 +11,10 @@ import monops
 from monops.algorithms.lipschitz import extragradient, forward_reflected_backward
 from monops.constants import Constants
 from monops.solve import as_inclusion
-from monops.theory import Guarantee
-from proofs.algorithms.instances import MONOTONE, block, nonexpansive, reflecting, safe_ratio
+from proofs.algorithms.instances import MONOTONE, block, declared_end, nonexpansive, reflecting, safe_ratio
 from proofs.algorithms.linear_iterations import backward, flat, forward, inner, radius, squared
 from proofs.generators import strongly_monotone_lipschitz
-from proofs.theorem import Counterexample, Mutant, Theorem
+from proofs.theorem import Counterexample, Mutant, Theorem, farthest
 
 REFLECTED, EXTRA = monops.ForwardReflectedBackward(), monops.Extragradient()
 
@@ -24,12 +23,6 @@ def lipschitz_operator(generator: np.random.Generator) -> Any:
     """An affine operator with its zero at 0: strongly monotone and Lipschitz at once, or the same without the first."""
     M, mu, _ = strongly_monotone_lipschitz(generator)
     return monops.Affine(M if generator.integers(2) else M - mu * np.eye(len(M)))
-
-
-def step_limit(proven: Any) -> float:
-    """The upper end of the interval of steps that monops declares."""
-    assert isinstance(proven, Guarantee)
-    return float(proven.interval[1])
 
 
 # ---- AL-13 -----------------------------------------------------------------------------------------
@@ -44,7 +37,7 @@ def energy(terms: Any, state: Any) -> float:
 
 def reflected_limit(lipschitz: float) -> float:
     """The end of the interval, as monops declares it."""
-    return step_limit(forward_reflected_backward.guarantee(MONOTONE, Constants(0.0, lipschitz=lipschitz)))
+    return declared_end(forward_reflected_backward.guarantee(MONOTONE, Constants(0.0, lipschitz=lipschitz)))
 
 
 def reflected_radius(step: float, lipschitz: float) -> float:
@@ -104,7 +97,7 @@ def al13_energy() -> float:
 
 def al13_extremal() -> float:
     """At a = 1/(2L) the radius is 1 and the energy stands still: the lesser of the two."""
-    return min(reflected_radius(reflected_limit(1.0), 1.0), al13_energy())
+    return farthest(reflected_radius(reflected_limit(1.0), 1.0), al13_energy())
 
 
 def negative_definite() -> float:
@@ -170,7 +163,7 @@ def al14_sample(generator: np.random.Generator) -> float:
     B = lipschitz_operator(generator)
     functions = (monops.L1Norm(), monops.Box(-0.5, 1.0), monops.L1Norm().add_quadratic(0.3), monops.Zero())
     A = functions[int(generator.integers(4))]
-    limit = step_limit(extragradient.guarantee(A.constants, B.constants))
+    limit = declared_end(extragradient.guarantee(A.constants, B.constants))
     step = float(generator.uniform(0.05, 1.0)) * limit
     x = 10 ** float(generator.uniform(-1, 1)) * generator.standard_normal(len(B.M))
     terms = EXTRA.match(as_inclusion(B) if isinstance(A, monops.Zero) else A + B)._replace(step_size=step)
@@ -210,8 +203,14 @@ def turn(step: float, lipschitz: float = 1.0) -> Any:
 
 
 def al14_extremal() -> float:
-    """A = 0, B = iL: |x+|^2 = (1 - s^2 + s^4) |x|^2, s = aL, and the claim is the same number, at every s: here 13/16."""
-    return extragradient_ratio(turn(0.5), np.array([1.0, 0.0]))
+    """A = 0, B = iL: |x+|^2 = (1 - s^2 + s^4) |x|^2, s = aL, the same number as the claim, here 13/16, and 1 at the end."""
+    return farthest(extragradient_ratio(turn(0.5), np.array([1.0, 0.0])), at_the_end())
+
+
+def at_the_end(part: float = 1.0) -> float:
+    """Growth for A = 0, B = i at this part of the interval that monops declares."""
+    end = declared_end(extragradient.guarantee(Constants(0.0, cyclic=True), Constants(0.0, lipschitz=1.0)))
+    return growth(turn(part * end), np.array([1.0, 0.0]))
 
 
 def growth(terms: Any, x: np.ndarray) -> float:
@@ -263,9 +262,7 @@ AL14 = Theorem(
             "B = 2i at 0.9 of the step for L = 1: the distance grows",
             lambda: growth(turn(0.9, 2.0), np.array([1.0, 0.0])),
         ),
-        Counterexample(
-            "a <= 1/L", "A = 0, B = iL at a = 1.001/L: the distance grows", lambda: growth(turn(1.001), np.array([1.0, 0.0]))
-        ),
+        Counterexample("a <= 1/L", "A = 0, B = iL at 1.001 of the end: the distance grows", lambda: at_the_end(1.001)),
     ),
     (
         Mutant("claim times 0.999", lambda: al14_extremal() / 0.999),

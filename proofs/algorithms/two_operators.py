@@ -9,12 +9,11 @@ import numpy as np
 
 import monops
 from monops.algorithms.resolvents.douglas_rachford import guarantee
-from monops.algorithms.shared.two_operator_rates import Rate, cocoercive_rate, lipschitz_rate
+from monops.algorithms.shared.two_operator_rates import cocoercive_rate, lipschitz_rate
 from monops.constants import Constants
 from proofs.algorithms.instances import (
     by_cayley,
     declared_square,
-    farthest,
     image,
     image_matrix,
     in_disc,
@@ -29,7 +28,7 @@ from proofs.algorithms.two_operator_planes import (
 )
 from proofs.generators import orthogonal
 from proofs.own_operator import squared_factor
-from proofs.theorem import Counterexample, Mutant, Theorem
+from proofs.theorem import Counterexample, Mutant, Theorem, farthest
 
 
 def method(step: float, relaxation: float) -> Any:
@@ -68,8 +67,11 @@ REGIMES = {
 
 
 def declared(A: Constants, mu: float, step: float, relaxation: float) -> float:
-    """The squared factor that Douglas-Rachford declares for A and a mu-strongly monotone B."""
-    return declared_square(guarantee(A, Constants(strong_monotonicity=mu), relaxation), step)
+    """The squared factor that Douglas-Rachford declares for A and a mu-strongly monotone B, in either order."""
+    B = Constants(strong_monotonicity=mu)
+    one, other = (declared_square(guarantee(*pair, relaxation), step) for pair in ((A, B), (B, A)))
+    assert one == other
+    return one
 
 
 def discs(mu: float, beta: float, step: float, relaxation: float) -> Pair:
@@ -77,11 +79,12 @@ def discs(mu: float, beta: float, step: float, relaxation: float) -> Pair:
     return worst_of_discs(cocoercive_disc(beta, step), strongly_monotone_disc(mu, step), relaxation)
 
 
-def al07_case(case: int, step: float = 1.0) -> tuple[float, Rate]:
-    """|T|^2 of the worst pair of a case, and the claim, scaled to another step."""
-    mu, beta, t = REGIMES[case]
-    observed = of_pair(discs(float(mu) / step, float(beta) * step, step, float(t)), step, float(t))
-    return observed, cocoercive_rate(mu, beta, Fraction(1), t)
+def al07_case(case: int, step: float = 1.0) -> tuple[float, float]:
+    """|T|^2 of the worst pair of a case, and what is declared, scaled to another step."""
+    mu, beta, t = (float(value) for value in REGIMES[case])
+    assert cocoercive_rate(*REGIMES[case][:2], Fraction(1), REGIMES[case][2]).regime == case
+    observed = of_pair(discs(mu / step, beta * step, step, t), step, t)
+    return observed, declared(Constants(cocoercivity=beta * step), mu / step, step, t)
 
 
 def al07_sample(generator: np.random.Generator) -> float:
@@ -100,9 +103,8 @@ def al07_sample(generator: np.random.Generator) -> float:
 
 def al07_extremal() -> float:
     """The worst plane pair of each of the five cases, at two steps."""
-    found = [(case, *al07_case(case, step)) for case in REGIMES for step in (1.0, 0.3)]
-    assert all(claim.regime == case for case, _, claim in found)
-    return farthest(*(observed / float(claim.square) for _, observed, claim in found))
+    found = [al07_case(case, step) for case in REGIMES for step in (1.0, 0.3)]
+    return farthest(*(observed / claim for observed, claim in found))
 
 
 AL07 = Theorem(
@@ -113,7 +115,7 @@ AL07 = Theorem(
     "t|, |1 - t m/(1 + m)| or a fifth between them",
     "Ryu, Taylor, Bergeling and Giselsson (2020), Operator splitting performance estimation, Theorem 4.1",
     ("A is beta-cocoercive", "B is mu-strongly monotone"),
-    ("DouglasRachford", "Custom.resolvent"),
+    ("DouglasRachford", "resolvents.douglas_rachford.guarantee", "Custom.resolvent"),
     al07_sample,
     al07_extremal,
     (
@@ -141,8 +143,8 @@ AL07 = Theorem(
     ),
     note="Attained in all five cases by plane linear operators, and provable by plane geometry (two_operator_planes): the "
     "factor is the largest |1 - t/2 + (t/2) u v| over the discs of R_A and R_B, for the worst v concave in the cosine of one "
-    "angle; the two ends with their two signs are the cases 1 to 4, the interior maximum is the case 5. monops declares no "
-    "linear rate for this class. Conditions and formulas compared with the published code of the authors.",
+    "angle; the two ends with their two signs are the cases 1 to 4, the interior maximum is the case 5. "
+    "Conditions and formulas compared with the published code of the authors.",
 )
 
 
@@ -161,9 +163,9 @@ LIPSCHITZ_REGIMES = {1: (0.5, 2.0, 1.0, 0.7), 2: (4.0, 0.1, 1.0, 0.5), 3: (4.0, 
 def al08_case(case: int) -> float:
     """|T|^2 of the worst pair of a case over the claim."""
     mu, lipschitz, step, t = LIPSCHITZ_REGIMES[case]
-    claim = lipschitz_rate(mu, lipschitz, step, t)
-    assert claim.regime == case
-    return of_pair(lipschitz_pair(mu, lipschitz, step, t), step, t) / float(claim.square)
+    assert lipschitz_rate(mu, lipschitz, step, t).regime == case
+    claim = declared(Constants(0.0, lipschitz=lipschitz), mu, step, t)
+    return of_pair(lipschitz_pair(mu, lipschitz, step, t), step, t) / claim
 
 
 def al08_sample(generator: np.random.Generator) -> float:
@@ -195,7 +197,7 @@ AL08 = Theorem(
     "c^2 = ((2(t - 1)m + t - 2)^2 + s^2 (t - 2(m + 1))^2)/(s^2 + 1), |1 - t (s + m)/((1 + s)(1 + m))| or a third between them",
     "Ryu, Taylor, Bergeling and Giselsson (2020), Operator splitting performance estimation, Theorem 4.3",
     ("A is monotone", "A is L-Lipschitz", "B is mu-strongly monotone"),
-    ("DouglasRachford", "Affine.resolvent", "Custom.resolvent"),
+    ("DouglasRachford", "resolvents.douglas_rachford.guarantee", "Affine.resolvent", "Custom.resolvent"),
     al08_sample,
     al08_extremal,
     (
@@ -227,8 +229,8 @@ AL08 = Theorem(
         ),
     ),
     note="Attained in all three cases by plane linear operators: A = L i in the first, symmetric operators in the second. "
-    "From plane geometry as AL-07, with the lens |u| <= 1, |u - 1| <= s |u + 1| in place of a disc. monops declares no linear "
-    "rate for this class. Formulas compared with the reference values of PEPit.",
+    "From plane geometry as AL-07, with the lens |u| <= 1, |u - 1| <= s |u + 1| in place of a disc. "
+    "Formulas compared with the reference values of PEPit.",
 )
 
 

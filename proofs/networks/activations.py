@@ -12,7 +12,7 @@ from torch.nn import functional
 from monops.errors import CapabilityError
 from monops_nn import ACTIVATIONS, wellposed
 from proofs.networks.instances import Array, norm
-from proofs.theorem import Counterexample, Mutant, Theorem
+from proofs.theorem import Counterexample, Mutant, Theorem, farthest
 
 TORCH: dict[str, Callable[[Any], Any]] = {
     "relu": torch.relu,
@@ -82,7 +82,7 @@ def nn10_extremal() -> float:
     for name in ("identity", "hardtanh", "hardsigmoid"):
         f = ACTIVATIONS[name]()
         found.append(minimum_ratio(f, float(f.constants.strong_monotonicity), x, f.prox(x, 0.5), y, 0.5))
-    return min(found)
+    return farthest(*found)
 
 
 def refused(name: str, sigma: Callable[[Any], Any], x: list[float], y: list[float]) -> float:

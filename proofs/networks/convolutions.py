@@ -12,7 +12,7 @@ from torch.nn import functional
 from monops_nn import CircularConvolution, MultiTierConvolution, PaddedConvolution
 from monops_nn.systems import CircularSystem
 from proofs.networks.instances import Array, norm, safe_ratio
-from proofs.theorem import Counterexample, Mutant, Theorem
+from proofs.theorem import Counterexample, Mutant, Theorem, farthest
 
 F64 = torch.float64
 ROUNDING = 1e-12
@@ -171,7 +171,7 @@ def nn14_extremal() -> float:
     system, W = CircularSystem((torch.as_tensor(kernel),), 1.0, (3, 4)), toeplitz(kernel, 3, 4)
     known, M = system.exact_constants(), np.eye(12) - W
     least = float(np.linalg.eigvalsh(0.5 * (M + M.T))[0])
-    return min(float(known.strong_monotonicity) / least, norm(M) / float(known.lipschitz), tier_ratio(*attaining()))
+    return farthest(float(known.strong_monotonicity) / least, norm(M) / float(known.lipschitz), tier_ratio(*attaining()))
 
 
 BORDER = "the state is a torus, or has a border of width (k - 1)/2"

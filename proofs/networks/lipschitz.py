@@ -10,7 +10,7 @@ import torch
 from monops_nn import ACTIVATIONS, LipschitzBounded, LipschitzBoundedNetwork, MonDEQ, wellposed
 from proofs.networks.instances import SELU, Array, layer, nearby, norm, safe_ratio, singular_network, solution
 from proofs.networks.uniqueness import METHODS, equilibrium
-from proofs.theorem import Counterexample, Mutant, Theorem
+from proofs.theorem import Counterexample, Mutant, Theorem, farthest
 
 STRONG = "sym(I - W) >= m I with m > 0"
 
@@ -85,7 +85,7 @@ def nn08_extremal() -> float:
     bounds = (layer(W, 3.0 * one, "relu", 0.25).lipschitz_bound(), certificate(W, 3.0 * one, one, np.array([1 / 3])))
     made = lipschitz_bounded(one, one, 0.0 * one, np.zeros(0), 0.5, 1e-10)
     bounded = network_ratio(made, np.array([2.0]), np.array([1.0]), 0.5)
-    return min(*(active_ratio(W, bound, 3.0) for bound in bounds), bounded)
+    return farthest(*(active_ratio(W, bound, 3.0) for bound in bounds), bounded)
 
 
 BOUNDED_SLOPES = "sigma is increasing and 1-Lipschitz"
@@ -167,7 +167,7 @@ def nn09_extremal() -> float:
     """Attained by scalars exactly, also by the solver, with and without a moved bias."""
     observed, claimed = nn09_exact()
     solved = [nn09_scalar(0.25, 0.5), nn09_scalar(0.25, 0.5, 0.5)]
-    return min(float(observed / claimed), *(first / second for first, second in solved))
+    return farthest(*(float(observed / claimed), *(first / second for first, second in solved)))
 
 
 def nonzero_at_zero() -> float:

@@ -14,7 +14,7 @@ from monops_nn import ACTIVATIONS, MonDEQ
 from monops_nn.equilibrium import NEUMANN_TERMS
 from proofs.generators import orthogonal, rotation_block, strongly_monotone_lipschitz
 from proofs.networks.instances import Array, layer, nearby, norm, safe_ratio, singular_network, solution
-from proofs.theorem import Counterexample, Mutant, Theorem
+from proofs.theorem import Counterexample, Mutant, Theorem, farthest
 
 METHODS = (monops.ForwardBackward, monops.PeacemanRachford, monops.DouglasRachford, monops.ForwardBackwardForward)
 PROXES = ("identity", "relu", "hardtanh", "tanh", "soft_threshold")
@@ -86,7 +86,7 @@ def attained(method: Any, M: Array, claim: float | None = None, **wrong: Any) ->
 def nn05_extremal() -> float:
     """M = m + i sqrt(L^2 - m^2) for both, the eigenvalues m and L of a symmetric M, and M = m I for Douglas-Rachford."""
     axis = Iteration(monops.ForwardBackward(), np.diag([0.25, 1.0]), monops.Zero(), AT)
-    return min(
+    return farthest(
         attained(monops.ForwardBackward(0.5), EXTREMAL),
         attained(monops.PeacemanRachford(0.5), EXTREMAL),
         axis.ratio(axis.fixed + np.array([1.0, 0.0])),
@@ -243,7 +243,7 @@ def nn15_extremal() -> float:
     """W = wI with all units active: the truncation, both series, and the descent are attained."""
     W = 0.5 * np.eye(2)
     series = [series_ratio(W, 0.5, ONES, ONES, *mode) for mode in (("one_step", 1), ("neumann", NEUMANN_TERMS))]
-    return min(nn15_truncated(), *series, descent_ratio(W, 0.5, ONES, ONES))
+    return farthest(nn15_truncated(), *series, descent_ratio(W, 0.5, ONES, ONES))
 
 
 def growing() -> float:

@@ -11,7 +11,7 @@ import torch
 from monops_nn import ACTIVATIONS, ActivationOperator, DenseSystem, EquilibriumOperator, wellposed
 from proofs.networks.instances import Array, multiplicity, norm, safe_ratio, singular_network
 from proofs.networks.uniqueness import METHODS, equilibrium
-from proofs.theorem import Counterexample, Mutant, Theorem
+from proofs.theorem import Counterexample, Mutant, Theorem, farthest
 
 
 def block_matrix(blocks: list[list[Array | None]], sizes: list[int]) -> Array:
@@ -138,7 +138,7 @@ def scalar_cascade(coupling: float, claimed: float) -> float:
 
 def nn11_extremal() -> float:
     """Scalars with equal weights attain the first bound, scalar networks the second."""
-    return min(SCALARS.loss(), scalar_cascade(1.0, cascade_margin(1.0, 0.5, 1.0)))
+    return farthest(SCALARS.loss(), scalar_cascade(1.0, cascade_margin(1.0, 0.5, 1.0)))
 
 
 FORWARD = "W is strictly block lower triangular"
@@ -150,10 +150,10 @@ NN11 = Theorem(
     "NN-11",
     "feedforward networks and cascades as one equilibrium",
     "d layers are z = sigma(Wz + c) with W strictly block lower triangular: z <- sigma(Wz + c) ends after at most d steps "
-    "from any start, I - W has principal minors 1 and is monotone in the metric Lambda_i = t^{2i}, t small, and "
-    "lambda_max(sym W) <= max|W_i| cos(pi/(d + 1)) (1 for monotone); two networks, margins m_1 and m_2, the second reading "
-    "U_2 z_1, are one with W = [[W_1, 0], [U_2, W_2]], unique if both are, and monotone by lambda_min([[m_1, -|U_2|/2], "
-    "[-|U_2|/2, m_2]]) or more",
+    "from any start, I - W has principal minors 1 and is monotone in the metric Lambda_i = t^{2i}, t small; where only the "
+    "blocks W_i below the diagonal ones are not 0, lambda_max(sym W) <= max|W_i| cos(pi/(d + 1)) (1 for monotone); two "
+    "networks, margins m_1 and m_2, the second reading U_2 z_1, are one with W = [[W_1, 0], [U_2, W_2]], unique if both are, "
+    "and monotone by lambda_min([[m_1, -|U_2|/2], [-|U_2|/2, m_2]]) or more",
     "El Ghaoui, Gu, Travacca, Askari and Tsai (2021), Implicit deep learning, for the embedding; Bai, Kolter and Koltun "
     "(2019), Theorems 1 and 2, for one layer being enough; bounds derived",
     (FORWARD, BOTH, COUPLING),

@@ -26,7 +26,7 @@ from proofs.networks.instances import (
     solution,
 )
 from proofs.networks.uniqueness import METHODS, equilibrium
-from proofs.theorem import Counterexample, Mutant, Theorem
+from proofs.theorem import Counterexample, Mutant, Theorem, farthest
 
 # ---- NN-02 -----------------------------------------------------------------------------------------
 
@@ -157,7 +157,9 @@ def nn03_sample(generator: np.random.Generator) -> float:
 def nn03_extremal() -> float:
     """W = wI at the steepest point: dz/dc = S/(1 - wS) for the sigmoid, the hard sigmoid and two states of softmax."""
     h = np.array([1e-5, -1e-5])
-    return min(slope_ratio(name, 0.75 * top * np.eye(2), h, -h) for name, top in zip(GENTLE, (4.0, 4.0, 6.0, 2.0), strict=True))
+    return farthest(
+        *(slope_ratio(name, 0.75 * top * np.eye(2), h, -h) for name, top in zip(GENTLE, (4.0, 4.0, 6.0, 2.0), strict=True))
+    )
 
 
 def nn03_wrong(name: str, claimed: float, true: float) -> float:
@@ -237,7 +239,7 @@ TURN = np.array([1e-5, -1e-5, 1e-5, -1e-5])  # both nodes towards their first st
 def nn12_extremal() -> float:
     """Two nodes of two states: dq/db = 1/(2 - w) where both are undecided, and the update is as slow as claimed there."""
     response = MeanField(ferromagnet(1.5), 2).response(TURN, -TURN)
-    return min(response, MeanField(ferromagnet(0.75), 2).damped_step(np.zeros(4), 0.5 + TURN))
+    return farthest(response, MeanField(ferromagnet(0.75), 2).damped_step(np.zeros(4), 0.5 + TURN))
 
 
 def magnetised(w: float = 2.1) -> float:
@@ -322,7 +324,7 @@ def nn13_exact(w: Fraction = Fraction(1, 2), moved: Fraction = Fraction(1, 4)) -
 def nn13_extremal() -> float:
     """The displacement exactly; and dW = d I leaves the margin m - d, up to rounding of eigenvalues."""
     left = wellposed(np.array([[0.75]])).margin
-    return min(float(nn13_exact()), (0.5 - 0.25) / left)
+    return farthest(float(nn13_exact()), (0.5 - 0.25) / left)
 
 
 def nn13_weak(claimed: float, true: float) -> float:

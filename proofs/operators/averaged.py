@@ -24,7 +24,7 @@ from proofs.operators.averaged_instances import (
     turned,
 )
 from proofs.operators.instances import Map, cocoercive_member, inner, minty, points, quotient, rounding_scale, square
-from proofs.theorem import Counterexample, Mutant, Theorem
+from proofs.theorem import Counterexample, Mutant, Theorem, farthest
 
 # ---- OP-22 -----------------------------------------------------------------------------------------
 
@@ -78,7 +78,7 @@ def op22_extremal() -> float:
     turn = Exact(Fraction(3, 5), Fraction(4, 5))
     average = (THETAS[0] + THETAS[1]) / 2
     combined = Exact(1 - average + average * turn.real, average * turn.imaginary)
-    return float(min(two, three, combined.averagedness() / average))
+    return float(farthest(two, three, float(combined.averagedness() / average)))
 
 
 def rotation_ratio(angle: float, theta: float) -> float:
@@ -162,7 +162,7 @@ def op23_extremal() -> float:
     for relaxation in (0.3, 1.0, 1.7):
         T, theta = relaxed_resolvent(monops.NormalCone(monops.Point(0.0)), relaxation)
         found += [averaged_ratio(T, *PLANE, theta), averaged_ratio(half_turn(relaxation), *PLANE, theta)]
-    return min(found)
+    return farthest(*found)
 
 
 def growth(T: Map) -> float:
@@ -249,7 +249,7 @@ def op24_turns(alpha: Fraction, beta: Fraction) -> Fraction:
 def op24_extremal() -> float:
     """A = mu I attains the Lipschitz constant of J exactly; small turns attain theta up to 1e-12."""
     lipschitz = 1 / (1 + STEP * ALPHA) / resolvent(Constants(strong_monotonicity=ALPHA), STEP).lipschitz
-    return float(min(lipschitz, op24_turns(ALPHA, BETA) / reflections(ALPHA, BETA, STEP)))
+    return float(farthest(lipschitz, op24_turns(ALPHA, BETA) / reflections(ALPHA, BETA, STEP)))
 
 
 def not_averaged() -> float:

@@ -19,7 +19,7 @@ from monops.theory import Missing
 from proofs.generators import orthogonal, rotation_block
 from proofs.operators.instances import Map, Pair, columns, convex_function, norm, points, quotient, rounding_scale, square
 from proofs.own_operator import declared, pair
-from proofs.theorem import Counterexample, Mutant, Theorem
+from proofs.theorem import Counterexample, Mutant, Theorem, farthest
 
 MU, LIPSCHITZ = Fraction(1), Fraction(4)
 GRADIENT = Constants(strong_monotonicity=MU, lipschitz=LIPSCHITZ, cyclic=True)
@@ -77,7 +77,7 @@ def op15_observed(step: Fraction) -> Fraction:
 def op15_extremal() -> float:
     """The quadratic with the eigenvalues mu and L attains it exactly at every step, the best one 1/sqrt(mu L) too."""
     assert best_cayley_step(GRADIENT) == STEPS[1]
-    return float(min(op15_observed(step) / cayley_contraction(GRADIENT, step) for step in STEPS))
+    return float(farthest(*(op15_observed(step) / cayley_contraction(GRADIENT, step) for step in STEPS)))
 
 
 def op15_matrix(M: np.ndarray, step: float) -> float:
@@ -192,7 +192,7 @@ def op16_factors() -> list[float]:
 
 def op16_extremal() -> float:
     """Each of them is an isometry: the least of all factors is 1."""
-    return min(op16_factors())
+    return farthest(*op16_factors())
 
 
 def expanding() -> float:

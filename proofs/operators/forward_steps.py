@@ -30,7 +30,7 @@ from proofs.operators.instances import (
     strongly_cocoercive,
 )
 from proofs.own_operator import declared, pair
-from proofs.theorem import Counterexample, Mutant, Theorem
+from proofs.theorem import Counterexample, Mutant, Theorem, farthest
 
 
 def bound_step(problem: monops.Inclusion, step: float) -> tuple[Map, float, Any]:
@@ -186,7 +186,7 @@ def op10_extremal() -> float:
     short, long = COCOERCIVE, 3 * COCOERCIVE
     first = exact_step(STRONG_BLOCK, short) / strong_claim(STRONG, COCOERCIVE, short)
     second = (1 - long / COCOERCIVE) ** 2 / strong_claim(STRONG, COCOERCIVE, long)
-    return float(min(first, second))
+    return float(farthest(first, second))
 
 
 def op10_long(claim: Any) -> float:
@@ -275,7 +275,7 @@ def op11_extremal() -> float:
     assert not isinstance(proven, monops.theory.Missing)
     assert proven.squared_contraction is not None
     claim: Callable[[Any], Any] = proven.squared_contraction
-    return min(op11_ratio(step, claim(step)) for step in (Fraction(1, 10), Fraction(proven.best_step), Fraction(9, 20)))
+    return farthest(*(op11_ratio(step, claim(step)) for step in (Fraction(1, 10), Fraction(proven.best_step), Fraction(9, 20))))
 
 
 def op11_on_operator(operator: Any, generator: np.random.Generator) -> float:

@@ -33,7 +33,7 @@ from proofs.scaled_relative_graph import (
     scaled_relative_graph,
     scaled_relative_point,
 )
-from proofs.theorem import Counterexample, Mutant, Theorem
+from proofs.theorem import Counterexample, Mutant, Theorem, farthest
 
 MU, LIPSCHITZ, BETA = Fraction(1, 2), Fraction(2), Fraction(3, 8)
 CLASSES = (
@@ -94,7 +94,7 @@ def op26_extremal() -> float:
     """Exact: for each class and step the factors of monops are those at a corner of the region, in fractions."""
     pairs = [(forward_contraction(known, a), largest_forward(known, a)) for known in CLASSES for a in STEPS]
     pairs += [(cayley_contraction(known, a), largest_cayley(known, a)) for known in CLASSES for a in STEPS]
-    return float(min(min(claim / largest, largest / claim) for claim, largest in pairs))
+    return farthest(*(float(claim / largest) for claim, largest in pairs))
 
 
 def factor(M: np.ndarray, constants: Constants, step: float) -> float:

@@ -27,7 +27,7 @@ from proofs.operators.instances import (
     square,
 )
 from proofs.own_operator import pair
-from proofs.theorem import Counterexample, Mutant, Theorem
+from proofs.theorem import Counterexample, Mutant, Theorem, farthest
 
 ACCURACY = 1e-9  # of identities, relative to the points
 COMPILED = ("TotalVariation1D", "BoundedCumulativeSums")  # a pair whose kernels take seconds to compile, left out
@@ -241,7 +241,7 @@ def op18_extremal() -> float:
     cone = yosida(Constants(cyclic=True), PARAMETER).cocoercivity * (1 / PARAMETER)
     coco = yosida(Constants(cocoercivity=BETA), PARAMETER).cocoercivity * exact_yosida(1 / BETA)
     strong = yosida(Constants(strong_monotonicity=MU), PARAMETER).strong_monotonicity / exact_yosida(MU)
-    return float(min(cone, coco, strong))
+    return float(farthest(cone, coco, strong))
 
 
 def scaled_identity(factor: float, parameter: float) -> Callable[[Any], Any]:

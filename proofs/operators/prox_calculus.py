@@ -20,7 +20,7 @@ from monops.errors import NotApplicableError
 from proofs.generators import orthogonal
 from proofs.operators.instances import convex_function, convex_set, inner, quotient, rounding_scale, square
 from proofs.own_operator import pair
-from proofs.theorem import Counterexample, Mutant, Theorem
+from proofs.theorem import Counterexample, Mutant, Theorem, farthest
 
 ACCURACY = 1e-9  # of inclusions, relative to the subgradient
 Base = Any  # a Separable function
@@ -299,7 +299,7 @@ def op25_extremal() -> float:
     line, x, z = monops.Hyperplane(np.array([0.6, 0.8]), 0.0), np.array([3.0, 1.0]), np.array([4.0, -3.0])
     three, five = np.array([3.0]), np.array([5.0])
     ratios = (op25_ratio(line, x, z, 1.0), op25_ratio(monops.L1Norm(), three, five, 1.0))
-    return min(*ratios, op25_ratio(monops.SquaredL2(0.5), x, z, 2.0))
+    return farthest(*ratios, op25_ratio(monops.SquaredL2(0.5), x, z, 2.0))
 
 
 def variational(f: Any, x: np.ndarray, z: np.ndarray) -> float:

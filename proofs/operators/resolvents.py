@@ -33,7 +33,7 @@ from proofs.operators.instances import (
     square,
 )
 from proofs.own_operator import pair
-from proofs.theorem import Counterexample, Mutant, Theorem
+from proofs.theorem import Counterexample, Mutant, Theorem, farthest
 
 MONOTONE = Constants(strong_monotonicity=Fraction(0), why="given")
 STEP = Fraction(1, 2)
@@ -206,7 +206,7 @@ def op03_claim() -> Constants:
 def op03_extremal() -> float:
     """Both are attained, so that neither ratio is below 1."""
     claim = op03_claim()
-    return min(op03_exact(claim.strong_monotonicity, 0), op03_exact(0, claim.cocoercivity))
+    return farthest(op03_exact(claim.strong_monotonicity, 0), op03_exact(0, claim.cocoercivity))
 
 
 OP03 = Theorem(

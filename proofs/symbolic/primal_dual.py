@@ -8,14 +8,17 @@ coordinates, where nothing moves: so let KK* = K*K = r^2, and write e = K*(y - y
 V(z, z_-) - V(z+, z) = 2 <x+, u+> + 2 <y+, v+> + 2 (<x, w> - |w|^2/l) + 3 <dx+, du+> + (2/3) <dy+, dv+>
                      + 3 (<dx, dw> - |dw|^2/l) + (2/l)|w + (l/2) dx+|^2 + (3/l)|dw - (l/2)(dx - dx+)|^2 + Q,
 
-u in Ax, v in B^-1 y, w = Cx, d the change in one step, Q a positive semidefinite form in (dx, e, dx+, e+). The first six terms
-are nonnegative by monotonicity and cocoercivity, so V never grows. Q is singular at (1, 2, -1, -2) alone, and where the norm of
-K is less than r the dilation moves outside that direction: d tends to 0, and cluster points are solutions. V is positive,
+u in Ax, v in B^-1 y, w = Cx, d the change in one step, Q a positive semidefinite form in (dx, e, dx+, e+); where L = 0 the
+terms with w are absent. u needs x to be a point of the resolvent, so all of this holds from the first step on. The first six
+terms are nonnegative by monotonicity and cocoercivity, so V never grows. Q is singular at (1, 2c, -1, -2c) alone, which is
+(1, 2, -1, -2) in the coordinates (sqrt(c) dx, e/sqrt(c), ...) of WEIGHTS, and where the norm of K is less than r the dilation
+moves outside that direction: d tends to 0, and cluster points are solutions. V is positive,
 
 V = 2 <x, u> + 2 <x, w> + |x + dx - e - dw|^2 + |y|^2 + 2 (<dx, dw> - |dw|^2/l) + ((1 + l)/6)|dx|^2
   + |(1/f) dw - f e|^2, f^2 = l/(2c),
 
-so that in finite dimensions the iterates converge.
+so that the iterates are bounded. With a cluster point as the solution V tends to 0 along a subsequence, hence entirely, and
+it dominates |y|, |dx| and |x + dx - e - dw|: in finite dimensions the iterates converge.
 """
 
 from __future__ import annotations
