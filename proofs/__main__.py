@@ -49,8 +49,11 @@ def arguments(argv: Sequence[str] | None = None) -> tuple[argparse.Namespace, li
         parser.error(f"--examples is {options.examples}; it must be at least 1")
     if options.seed < 0:
         parser.error(f"--seed is {options.seed}; it must not be negative")
-    if options.out.exists() and not options.out.is_dir():
-        parser.error(f"--out {options.out} is a file; it must be a folder")
+    if not options.list:
+        try:
+            options.out.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            parser.error(f"--out {options.out} cannot be made a folder ({error.strerror}): choose another one")
     if options.json is not None and (options.json.is_dir() or not options.json.absolute().parent.is_dir()):
         parser.error(f"--json {options.json}: a file in a folder that exists is needed")
     chosen = dict.fromkeys(name.upper() for name in options.only or known)

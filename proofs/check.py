@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from monops.errors import NotApplicableError
+from monops.errors import DataError, NotApplicableError
+from monops.problem import Summand
 from proofs.evidence import CERTIFIED, SEMIDEFINITE, SYMBOLIC
 from proofs.registry import THEOREMS
 from proofs.theorem import Theorem
@@ -65,13 +66,14 @@ class Verdict:
 
     def __str__(self) -> str:
         found = "holds" if self.holds else "IS BROKEN: a declared constant or the operator is wrong"
+        found = "IS UNDECIDED: the operator returned NaN" if np.isnan(self.worst_ratio) else found
         return f"{self.id} {found} on {self.draws} draws (worst observed/claimed {self.worst_ratio:.6g}): {self.statement}"
 
 
 def theorem(name: str) -> Theorem:
     """The theorem with this id; KeyError with the ids that exist."""
     for entry in THEOREMS:
-        if entry.id == name:
+        if entry.id == name.upper():
             return entry
     raise KeyError(f"no theorem {name!r}; there are {', '.join(entry.id for entry in THEOREMS)}")
 
@@ -151,6 +153,8 @@ def check(name: str, operator: Any = None, *, samples: int = 40, seed: int = 0) 
     ------
     KeyError
         No such theorem.
+    DataError
+        ``samples`` below 1, or something that is neither an operator nor a function.
     NotApplicableError
         The theorem is not about a single operator, or the operator lacks a constant that it needs.
 
@@ -161,14 +165,20 @@ def check(name: str, operator: Any = None, *, samples: int = 40, seed: int = 0) 
     True
     """
     entry = theorem(name)
+    if isinstance(samples, bool) or not isinstance(samples, int) or samples < 1:
+        raise DataError(f"samples={samples!r} must be an integer >= 1")
     if operator is None:
         return run(entry, samples, seed)
     if entry.on_operator is None:
         able = ", ".join(other.id for other in THEOREMS if other.on_operator is not None)
         raise NotApplicableError(f"{name} cannot be held against a single operator; these can: {able}")
+    if not isinstance(operator, Summand):
+        raise DataError(
+            f"operator must be a monops operator or function, such as Affine(M) or L1Norm(), not {type(operator).__name__}"
+        )
     generator = np.random.default_rng(seed)
     try:
-        worst = max(float(entry.on_operator(operator, generator)) for _ in range(samples))
+        worst = float(np.max([entry.on_operator(operator, generator) for _ in range(samples)]))  # NaN stays NaN
     except ValueError as error:
         raise NotApplicableError(
             f"{name}: points of the shape drawn for {type(operator).__name__} do not fit it ({error}); it needs a fixed "

@@ -52,7 +52,7 @@ class Theorem:
     hypotheses : tuple of str
         Each needs a counterexample of its own.
     executes : tuple of str
-        The public names of monops that the checks run; no claim is written a second time here.
+        The public names of monops that the checks run; the claim is read from them where monops declares one.
     sample : callable
         Random generator -> ratio of one random instance.
     extremal : callable or None

@@ -5,9 +5,8 @@ solver, no floating point, no package, no other file. A certificate states an it
 and a squared factor tau, and gives multipliers >= 0. Verified exactly: tau |start|^2 - |end|^2 - sum of multipliers * class
 inequalities is a positive semidefinite form. So |end|^2 <= tau |start|^2, in every real Hilbert space, for all operators of the
 classes. NOT COVERED: that tau cannot be smaller (larger than needed is valid too: hence ``claim`` holds the value of the
-theorem's formula, and tau = claim + epsilon is checked, 0 <= epsilon <= 1e-6, 0 unless the formula is irrational); that the
-formula is the theorem's (the tests compare it with monops); that the iterates exist (maximality); rounding. The digest only
-guards against accidents.
+theorem's formula, and tau = claim + epsilon is checked, 0 <= epsilon <= 1e-6); that formula and label are the theorem's, with
+epsilon 0 where rational (tests compare with monops); that classes are not empty and iterates exist.
 """
 
 import hashlib
@@ -21,6 +20,7 @@ from typing import Any
 
 CERTIFICATES = Path(__file__).resolve().parent / "certificates"
 EPSILON = Fraction(1, 10**6)
+ENTRIES = {"theorem", "iteration", "parameters", "classes", "claim", "epsilon", "tau", "multipliers", "digest"}
 Form = dict[Any, Fraction]  # a vector: coefficients of named independent vectors; a quadratic form: of pairs of names
 
 
@@ -51,7 +51,7 @@ def inequality(name: str, value: Any, x: Form, u: Form) -> Form:
 
 def iterate(name: str, p: dict[str, Any]) -> tuple[Form, Form, dict[str, dict[str, Any]]]:
     """Start, end, (point, value) by operator and label: differences of two runs; where said, and for T, 0 is a solution."""
-    a, t, steps = p.get("step", Fraction(1)), p.get("relaxation", Fraction(1)), int(p.get("steps", 0))
+    a, t, steps = Fraction(p.get("step", 1)), Fraction(p.get("relaxation", 1)), int(p.get("steps", 0))
     x, y, z, u, v, c, q = ({letter: Fraction(1)} for letter in "xyzuvcq")
     if name in ("resolvent", "cayley"):  # q = J x with x = q + a u, u in Aq; x + t (q - x), or 2 q - x
         x, t = combine((1, q), (a, u)), t if name == "resolvent" else Fraction(2)
@@ -102,7 +102,7 @@ def rational(value: Any) -> Any:
 
 
 def digest(certificate: dict[str, Any]) -> str:
-    """A checksum of all but the checksum."""
+    """A checksum of all but the checksum, against accidents."""
     entries = sorted((name, json.dumps(value, sort_keys=True)) for name, value in certificate.items() if name != "digest")
     return hashlib.sha256(str(entries).encode()).hexdigest()[:16]
 
@@ -111,12 +111,13 @@ def verify(certificate: dict[str, Any]) -> str:
     """A line on what is proven; ValueError if it is not |end|^2 <= tau |start|^2 with tau = claim + epsilon."""
     if certificate["digest"] != digest(certificate):
         raise ValueError("the digest differs: the certificate was changed")
-    tau, claim, epsilon = (rational(certificate[name]) for name in ("tau", "claim", "epsilon"))
+    p, (tau, claim, epsilon) = certificate["parameters"], (rational(certificate[name]) for name in ("tau", "claim", "epsilon"))
+    if set(certificate) != ENTRIES or set(p) - {"step", "relaxation", "steps"} or any(Fraction(a) <= 0 for a in p.values()):
+        raise ValueError("entries are missing or unknown, or a parameter is not positive")
     if tau != claim + epsilon or not 0 <= epsilon <= EPSILON:
         raise ValueError("tau is not claim + epsilon with 0 <= epsilon <= 1e-6")
-    iteration, classes = certificate["iteration"], certificate["classes"]
-    start, end, graph = iterate(iteration, {name: rational(value) for name, value in certificate["parameters"].items()})
-    known = {}
+    iteration, classes, known = certificate["iteration"], certificate["classes"], {}
+    start, end, graph = iterate(iteration, p)
     for operator in classes:
         pairs = dict(graph[operator])
         for (one, (x, u)), (two, (y, v)) in combinations(graph[operator].items(), 2):
@@ -124,26 +125,25 @@ def verify(certificate: dict[str, Any]) -> str:
         for (where, (x, u)), (name, value) in product(pairs.items(), classes[operator].items()):
             known[f"{operator}.{name}({where})"] = inequality(name, rational(value), x, u)
     used = [(-rational(value), known[name]) for name, value in certificate["multipliers"].items()]
-    if any(factor > 0 for factor, _ in used):
-        raise ValueError("a multiplier is negative")
-    if not semidefinite(combine((tau, inner(start, start)), (-1, inner(end, end)), *used)):
-        raise ValueError("the slack is not positive semidefinite")
+    if any(f > 0 for f, _ in used) or not semidefinite(combine((tau, inner(start, start)), (-1, inner(end, end)), *used)):
+        raise ValueError("a multiplier is negative, or the slack is not positive semidefinite")
     kinds = "; ".join(f"{operator} {' '.join(names)}" for operator, names in classes.items())
     return f"{certificate['theorem']}  {iteration}, {kinds}, {f'up to {float(epsilon):g}' if epsilon else 'exact'}"
 
 
 def main(files: list[Path]) -> int:
-    """Verify all certificates of the files; 0 only if there are some and all hold."""
-    held, failed = Counter[str](), 0
+    """Verify the certificates of the files, each file to its first failure; 0 only if there are some and all hold."""
+    held, seen, failures = Counter[str](), set[str](), list[str]()
     for file in files or sorted(CERTIFICATES.glob("*.json")):
-        for index, entry in enumerate(json.loads(file.read_text())):
-            try:
-                held[verify(entry)] += 1
-            except (ValueError, KeyError, TypeError, AttributeError, ZeroDivisionError) as error:
-                failed += 1
-                print(f"{file}: certificate {index} FAILS: {error!r}")
-    print(*(f"{count:4} {line}" for line, count in held.items()), f"{held.total()} certificates hold, {failed} fail", sep="\n")
-    return 0 if held and not failed else 1
+        try:
+            for entry in json.loads(file.read_text()) or [{}]:
+                held[f"{verify(entry)}{', AGAIN' * (entry['digest'] in seen)}"] += 1
+                seen.add(entry["digest"])
+        except (ValueError, KeyError, TypeError, AttributeError, IndexError, ZeroDivisionError, OSError) as error:
+            failures.append(f"{file} FAILS: {error!r}")
+    print(*failures, *(f"{count:4} {line}" for line, count in held.items()), sep="\n")
+    print(f"{len(seen)} certificates hold, {len(failures)} fail")
+    return 0 if held and not failures else 1
 
 
 if __name__ == "__main__":

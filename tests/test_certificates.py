@@ -120,6 +120,30 @@ def test_unknown_inequalities_are_refused() -> None:
 # ---- what the certificates say -------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    "change",
+    [{"remark": "x"}, {"parameters": {"step": "1/2", "stpe": "9"}}, {"parameters": {"step": "-1"}}, {"epsilon": "1/1000"}],
+    ids=["unknown entry", "misspelt parameter", "negative step", "a rough bound"],
+)
+def test_entries_that_mean_nothing_are_refused(change: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match=r"unknown|claim \+ epsilon"):
+        verify.verify(sealed(COMMITTED[0], **change))
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", "[", "[{}]", '["x"]'])
+def test_files_without_certificates_fail_in_a_sentence(text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file.json").write_text(text)
+    assert verify.main([tmp_path / "file.json"]) == 1
+    assert "file.json FAILS" in capsys.readouterr().out
+    assert verify.main([tmp_path]) == 1
+
+
+def test_the_same_certificate_counts_once(capsys: pytest.CaptureFixture[str]) -> None:
+    file = sorted(verify.CERTIFICATES.glob("*.json"))[0]
+    assert verify.main([file, file]) == 0
+    assert f"{len(json.loads(file.read_text()))} certificates hold" in capsys.readouterr().out
+
+
 @every_claim
 def test_certificates_state_the_claim_of_monops(theorem: str) -> None:
     claim = CLAIMS[theorem]

@@ -6,6 +6,7 @@ import dataclasses
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,9 @@ from hypothesis import strategies as st
 
 import monops
 from monops import errors
+from monops.theory import Guarantee
 from proofs.check import Verdict, check, run
+from proofs.check import theorem as theorem_of
 from proofs.operators.contractions import OP02, OP09, OP13
 from proofs.registry import THEOREMS
 from proofs.theorem import Mutant, Theorem
@@ -80,8 +83,86 @@ def test_a_users_operator_is_held_against_the_theorem() -> None:
         check("AL-19", operator=monops.Affine(M))
     with pytest.raises(errors.NotApplicableError, match="declares no lipschitz"):
         check("OP-09", operator=monops.operators.Custom(lambda x: x, constants=monops.Constants(1.0)))
+    with pytest.raises(errors.DataError, match="must be a monops operator or function"):
+        check("OP-13", operator=M)
+    with pytest.raises(errors.DataError, match="samples=0 must be an integer >= 1"):
+        check("OP-13", samples=0)
+    nowhere = monops.operators.Custom(lambda x: np.nan * x, constants=monops.Constants(0.5, lipschitz=1.0))
+    assert not check("OP-26", operator=nowhere).holds
     with pytest.raises(KeyError, match="no theorem 'OP-99'"):
         check("OP-99")
+
+
+def interval_scaled(guarantee: Any) -> Any:
+    """The same guarantee, its interval 2 % too long."""
+
+    def wrong(*arguments: Any) -> Any:
+        proven = guarantee(*arguments)
+        if not isinstance(proven, Guarantee):
+            return proven
+        return dataclasses.replace(proven, interval=(proven.interval[0], 1.02 * proven.interval[1]))
+
+    return wrong
+
+
+def factor_scaled(guarantee: Any) -> Any:
+    """The same guarantee, its squared factor 2 % too small."""
+
+    def wrong(*arguments: Any) -> Any:
+        proven = guarantee(*arguments)
+        contraction = getattr(proven, "squared_contraction", None)
+        if contraction is None:
+            return proven
+        return dataclasses.replace(proven, squared_contraction=lambda step: 0.98 * contraction(step))
+
+    return wrong
+
+
+def scaled(function: Any) -> Any:
+    """The same number, 2 % too small."""
+    return lambda *arguments: None if function(*arguments) is None else 0.98 * function(*arguments)
+
+
+METHODS = "monops.algorithms."
+WRONG = [
+    (METHODS + "shared.reflected.cayley_contraction", scaled, "OP-13 OP-14 OP-15 AL-06 AL-09"),
+    (METHODS + "shared.forward_terms.forward_contraction", scaled, "OP-09 OP-10 OP-11 AL-05 NN-05"),
+    (METHODS + "resolvents.douglas_rachford.guarantee", factor_scaled, "AL-06 AL-07 AL-08 AL-09"),
+    (METHODS + "cocoercive.forward_backward.guarantee", factor_scaled, "AL-05 NN-05 NN-12"),
+    (METHODS + "cocoercive.davis_yin.guarantee", factor_scaled, "AL-12"),
+    (METHODS + "lipschitz.forward_backward_forward.guarantee", factor_scaled, "AL-11"),
+    (METHODS + "cocoercive.forward_backward.guarantee", interval_scaled, "AL-05"),
+    (METHODS + "cocoercive.davis_yin.guarantee", interval_scaled, "AL-12"),
+    (METHODS + "lipschitz.forward_backward_forward.guarantee", interval_scaled, "AL-11"),
+    (METHODS + "lipschitz.forward_reflected_backward.guarantee", interval_scaled, "AL-13"),
+    (METHODS + "lipschitz.extragradient.guarantee", interval_scaled, "AL-14"),
+    (METHODS + "primal_dual.chambolle_pock.guarantee", interval_scaled, "AL-15"),
+    (METHODS + "primal_dual.condat_vu.guarantee", interval_scaled, "AL-16"),
+    (METHODS + "primal_dual.primal_dual_three_operator.guarantee", interval_scaled, "AL-16"),
+    (METHODS + "primal_dual.condat_vu.CondatVu.averagedness", scaled, "AL-16"),
+    (METHODS + "primal_dual.primal_dual_three_operator.PrimalDualThreeOperator.averagedness", scaled, "AL-16"),
+    (METHODS + "primal_dual.admm.ADMM.averagedness", scaled, "AL-10"),
+]
+
+
+@pytest.mark.parametrize(
+    ("place", "wrong", "theorems"), WRONG, ids=[place.split(".", 2)[2] + "-" + wrong.__name__ for place, wrong, _ in WRONG]
+)
+def test_a_wrong_claim_of_the_library_fails_its_theorem(
+    place: str, wrong: Any, theorems: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two per cent: what monops declares is what the registry holds, wherever it was imported under whatever name."""
+    owner, name = place.rsplit(".", 1)
+    holder = (
+        sys.modules[owner] if owner in sys.modules else getattr(sys.modules[owner.rsplit(".", 1)[0]], owner.rsplit(".", 1)[1])
+    )
+    right = vars(holder)[name]
+    monkeypatch.setattr(holder, name, wrong(right))
+    for module in [module for key, module in sys.modules.items() if key.startswith(("monops.", "proofs."))]:
+        for alias in [alias for alias, value in vars(module).items() if value is right]:
+            monkeypatch.setattr(module, alias, vars(holder)[name])
+    for theorem in theorems.split():
+        assert not run(theorem_of(theorem), samples=15).ok, theorem
 
 
 def test_command_line(tmp_path: Path) -> None:

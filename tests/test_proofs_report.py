@@ -149,7 +149,7 @@ def test_every_picture_belongs_to_a_name_and_can_be_drawn() -> None:
         (["--only", "OP-99"], "no theorem OP-99; there are OP-"),
         (["--examples", "0"], "--examples is 0; it must be at least 1"),
         (["--seed", "-1"], "--seed is -1; it must not be negative"),
-        (["--out", __file__], "is a file; it must be a folder"),
+        (["--out", __file__], "cannot be made a folder"),
         (["--json", "/no/such/folder/rows.json"], "a file in a folder that exists is needed"),
     ],
 )

@@ -37,8 +37,7 @@ def nn02_matrix(generator: np.random.Generator) -> tuple[Array, str | None]:
     if kind == 0:
         return np.eye(n) - singular_network(generator, float(generator.uniform(-1.0, 0.99)), n), "monotone"
     if kind == 1:
-        scale = 10 ** generator.uniform(-1, 1, 2)
-        return scale[:, None] * np.array([[1.0, generator.uniform(2.1, 9.0)], [0.0, 1.0]]) / scale, None
+        return np.array([[1.0, 10 ** generator.uniform(0.31, 1.5)], [0.0, 1.0]]), "LBEN"
     if kind == 2:
         return circulant(float(generator.uniform(2.05, 5.0))), "P-matrix"
     if kind == 3:
@@ -47,12 +46,17 @@ def nn02_matrix(generator: np.random.Generator) -> tuple[Array, str | None]:
 
 
 def nn02_sample(generator: np.random.Generator) -> float:
-    """0 where the verdict, the minors and the equilibria (by enumeration, or the two of the certificate) agree."""
+    """0 where verdict, rung, metric, minors and equilibria (by enumeration, or the two of the certificate) agree."""
     M, rung = nn02_matrix(generator)
     n = len(M)
     W, found = np.eye(n) - M, wellposed(np.eye(n) - M)
     if found.holds != brute_minors(M) or rung not in (None, found.rung):
         return np.inf
+    if found.rung in ("monotone", "LBEN"):
+        metric = np.asarray(found.certificate.get("metric", np.ones(n)))
+        least = float(np.linalg.eigvalsh(metric[:, None] * M + (metric[:, None] * M).T)[0]) / 2
+        if not least > 0 or (found.rung == "monotone" and abs(found.margin - least) > 1e-6 * least + 1e-12 * norm(M)):
+            return np.inf
     if not found.holds:
         return 0.0 if multiplicity(W) > 1 else np.inf
     worst = 0.0

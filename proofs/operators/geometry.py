@@ -115,6 +115,8 @@ def op26_on_operator(operator: Any, generator: np.random.Generator) -> float:
     size = math.sqrt(square(x - y))
     lost = 1e-15 * (math.sqrt(square(u)) + math.sqrt(square(v))) / size
     z = scaled_relative_point((u - v).reshape(-1), (x - y).reshape(-1))
+    if not math.isfinite(abs(z)):
+        return math.inf
     return outside(operator.constants, z) if lost < 1e-12 * abs(z) else 0.0
 
 

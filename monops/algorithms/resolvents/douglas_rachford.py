@@ -36,7 +36,7 @@ def guarantee(A: Constants, B: Constants, relaxation: Number = 1) -> Guarantee |
 
     def of_one(step: Number) -> Number:
         factor = reflected.cayley_contraction(strong, step)
-        return (1 - half + half * math.sqrt(factor)) ** 2
+        return (abs(1 - half) + half * math.sqrt(factor)) ** 2
 
     def of_both(step: Number) -> Number:
         return shared_contraction(A, B, step, relaxation)

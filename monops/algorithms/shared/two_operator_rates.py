@@ -66,7 +66,12 @@ def lipschitz_rate(mu: Number, lipschitz: Number, step: Number = 1, relaxation: 
 
 
 def shared_contraction(A: Constants, B: Constants, step: Number, relaxation: Number = 1) -> Number | None:
-    """The least squared factor of the two theorems that applies to A and B in some order; None where none does."""
+    """The least squared factor of the two theorems that applies to A and B in some order; None where none does.
+
+    Both are stated for a relaxation in (0, 2).
+    """
+    if not 0 < relaxation < 2:
+        return None
     found = []
     for strong, other in ((A, B), (B, A)):
         mu = strong.strong_monotonicity
