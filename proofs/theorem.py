@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -11,11 +10,6 @@ import numpy as np
 
 Ratio = float  # observed / claimed: at most 1 (up to rounding) when the claim holds
 Standing = Literal["read", "recalled", "derived"]
-
-
-def farthest(*ratios: Ratio) -> Ratio:
-    """Of several ratios that must all be 1 the one farthest from it: neither too large nor too small hides behind another."""
-    return max(ratios, key=lambda ratio: math.inf if math.isnan(ratio) else abs(ratio - 1))
 
 
 @dataclass(frozen=True)

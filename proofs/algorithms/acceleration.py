@@ -11,9 +11,10 @@ import numpy as np
 import monops
 from monops.constants import Constants
 from monops.solve import as_inclusion
-from proofs.algorithms.instances import block, iterates, nonexpansive, reflecting, safe_ratio, terms_of
+from proofs.algorithms.instances import block, iterates, nonexpansive, reflecting, terms_of
 from proofs.algorithms.linear_iterations import flat, squared
 from proofs.generators import orthogonal
+from proofs.ratios import safe_ratio
 from proofs.theorem import Counterexample, Mutant, Theorem
 
 # ---- AL-19 -----------------------------------------------------------------------------------------

@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 
 import monops
-from proofs.algorithms.instances import iterates, safe_ratio, terms_of
+from proofs.algorithms.instances import iterates, terms_of
 from proofs.algorithms.linear_iterations import squared, step_matrix
 from proofs.generators import orthogonal
-from proofs.theorem import Counterexample, Mutant, Theorem, farthest
+from proofs.ratios import farthest, safe_ratio
+from proofs.theorem import Counterexample, Mutant, Theorem
 
 # ---- AL-22 -----------------------------------------------------------------------------------------
 

@@ -21,13 +21,13 @@ from proofs.algorithms.instances import (
     map_ratio,
     nonexpansive,
     reflecting,
-    safe_ratio,
     squared_contraction,
 )
 from proofs.algorithms.two_operators import AL07, AL08, cayley, factor, method
 from proofs.generators import orthogonal, rotation_block, strongly_monotone_lipschitz
 from proofs.own_operator import declared, pair, squared_factor
-from proofs.theorem import Counterexample, Mutant, Theorem, farthest
+from proofs.ratios import farthest, safe_ratio
+from proofs.theorem import Counterexample, Mutant, Theorem
 
 # ---- AL-06 -----------------------------------------------------------------------------------------
 

@@ -22,13 +22,12 @@ from proofs.algorithms.instances import (
     nonexpansive,
     reflecting,
     rotation,
-    safe_ratio,
-    squared,
     terms_of,
 )
 from proofs.algorithms.proximal_point import AL04
 from proofs.generators import orthogonal
-from proofs.theorem import Counterexample, Mutant, Theorem, farthest
+from proofs.ratios import farthest, safe_ratio, square
+from proofs.theorem import Counterexample, Mutant, Theorem
 
 E1 = np.array([1.0, 0.0])
 
@@ -51,12 +50,12 @@ def best_mann_rotation(n: int, t: float) -> np.ndarray:
 def mann_residuals(N: Map, x0: np.ndarray, t: float, count: int) -> list[float]:
     """|x_k - N x_k|^2 for k = 0 .. count, from the iterates of the proximal point method with relaxation 2t on 2J - I = N."""
     points = iterates(reflecting(N), monops.ProximalPoint(1.0, 2 * t), x0, count + 1)
-    return [squared(after - before) / t**2 for before, after in pairwise(points)]
+    return [square(after - before) / t**2 for before, after in pairwise(points)]
 
 
 def mann_ratio(N: Map, x0: np.ndarray, t: float, n: int) -> float:
     """|x_n - N x_n|^2/4 over the bound for the fixed point 0."""
-    return mann_residuals(N, x0, t, n)[-1] / (4 * mann_claim(n, t) * squared(x0))
+    return mann_residuals(N, x0, t, n)[-1] / (4 * mann_claim(n, t) * square(x0))
 
 
 def al01_sample(generator: np.random.Generator) -> float:
@@ -65,7 +64,7 @@ def al01_sample(generator: np.random.Generator) -> float:
     x0 = generator.standard_normal(4)
     N = nonexpansive(generator, 4) if generator.integers(2) else linear(in_planes(best_mann_rotation(n, t), generator, 4))
     found = mann_residuals(N, x0, t, n)
-    scale = squared(x0)
+    scale = square(x0)
     growth = max(safe_ratio(after, before, scale) for before, after in pairwise(found))
     return max(found[-1] / (4 * mann_claim(n, t) * scale), t * (1 - t) * sum(found) / scale, growth)
 
@@ -129,12 +128,12 @@ def halpern_residuals(problem: Any, inner: Any, x0: np.ndarray, count: int) -> l
     """|z_k - N z_k|^2 for k = 0 .. count along Halpern(inner) without restarts; T = (1 - a) I + a N is a step of ``inner``."""
     a = inner.averagedness(terms_of(problem, inner))
     points = iterates(problem, monops.Halpern(inner, restart=0.0), x0, count)
-    return [squared(z - image(problem, inner, z)) / a**2 for z in points]
+    return [square(z - image(problem, inner, z)) / a**2 for z in points]
 
 
 def halpern_ratio(found: list[float], x0: np.ndarray, numerator: float = 4.0) -> float:
     """The worst |z_k - N z_k|^2 (k + 1)^2/4 over the path, for the fixed point 0."""
-    return max(value * (k + 1) ** 2 for k, value in enumerate(found)) / (numerator * squared(x0))
+    return max(value * (k + 1) ** 2 for k, value in enumerate(found)) / (numerator * square(x0))
 
 
 def al02_sample(generator: np.random.Generator) -> float:
@@ -165,7 +164,7 @@ def restarted(angle: float, count: int) -> float:
     """The worst ratio on a rotation when the anchor moves as soon as the residual has fallen to a half."""
     N = linear(rotation(angle))
     points = iterates(reflecting(N), monops.Halpern(monops.ProximalPoint(1.0), restart=0.5), E1, count)
-    return halpern_ratio([squared(z - N(z)) for z in points], E1)
+    return halpern_ratio([square(z - N(z)) for z in points], E1)
 
 
 AL02 = Theorem(
@@ -236,7 +235,7 @@ def anchored_residual(T: Map, x0: np.ndarray, gamma: float, n: int, anchored: bo
         phi += gamma ** (2 * k)
         step = image(A, method, x)
         x = x0 / phi + (1 - 1 / phi) * step if anchored else step
-    return squared(x - image(A, method, x))
+    return square(x - image(A, method, x))
 
 
 def contractive_claim(gamma: float, n: int) -> float:
@@ -250,7 +249,7 @@ def al03_sample(generator: np.random.Generator) -> float:
     x0 = generator.standard_normal(4)
     turn = linear(in_planes(rotation(math.pi / (n + 1)), generator, 4))
     N = nonexpansive(generator, 4) if generator.integers(2) else turn
-    return anchored_residual(lambda x: N(x) / gamma, x0, gamma, n) / (contractive_claim(gamma, n) * squared(x0))
+    return anchored_residual(lambda x: N(x) / gamma, x0, gamma, n) / (contractive_claim(gamma, n) * square(x0))
 
 
 def al03_extremal() -> float:

@@ -25,14 +25,13 @@ from proofs.algorithms.instances import (
     map_ratio,
     required_averagedness,
     rotation,
-    safe_ratio,
-    squared,
     terms_of,
 )
 from proofs.algorithms.two_operator_planes import strongly_monotone_disc
 from proofs.generators import orthogonal, strongly_monotone_lipschitz
 from proofs.own_operator import declared, pair
-from proofs.theorem import Counterexample, Mutant, Theorem, farthest
+from proofs.ratios import farthest, safe_ratio, square
+from proofs.theorem import Counterexample, Mutant, Theorem
 
 E1 = np.array([1.0, 0.0])
 TURN = rotation(math.pi / 2)
@@ -64,7 +63,7 @@ def product_ratio(z: complex, mu: float, step: float, claimed: Constants) -> flo
     A = by_resolvent(lambda x: x / (1 + step * mu), Constants(strong_monotonicity=mu))
     B = monops.Custom(forward=linear(block(z)), constants=claimed)
     claim = declared_square(forward_backward_guarantee(A.constants, claimed), step)
-    return safe_ratio(squared(image(A + B, monops.ForwardBackward(step), E1)), claim)
+    return safe_ratio(square(image(A + B, monops.ForwardBackward(step), E1)), claim)
 
 
 def al05_sample(generator: np.random.Generator) -> float:
@@ -119,19 +118,19 @@ def al05_on_operator(operator: Any, generator: np.random.Generator) -> float:
 def turning() -> float:
     """|T|^2 = 1 + step^2 for the quarter turn, declared 1-cocoercive."""
     B = monops.Custom(forward=linear(TURN), constants=Constants(cocoercivity=1.0))
-    return squared(image(by_cayley(1.0) + B, monops.ForwardBackward(1.0), E1))
+    return square(image(by_cayley(1.0) + B, monops.ForwardBackward(1.0), E1))
 
 
 def overlong(step: float) -> float:
     """|T|^2 for A = 0 and B = I, beta = 1: (1 - step)^2."""
     B = monops.Custom(forward=lambda x: x, constants=Constants(cocoercivity=1.0))
-    return squared(image(by_cayley(1.0) + B, monops.ForwardBackward(1.0), E1, step_size=step))
+    return square(image(by_cayley(1.0) + B, monops.ForwardBackward(1.0), E1, step_size=step))
 
 
 def expanding() -> float:
     """|T|^2 for A = -I/4 and B = 0, step 1."""
     B = monops.Custom(forward=lambda x: 0 * x, constants=Constants(cocoercivity=1.0))
-    return squared(image(by_resolvent(lambda x: x / 0.75) + B, monops.ForwardBackward(1.0), E1))
+    return square(image(by_resolvent(lambda x: x / 0.75) + B, monops.ForwardBackward(1.0), E1))
 
 
 AL05 = Theorem(
@@ -187,8 +186,8 @@ def tseng_ratio(problem: Any, step: float, x: np.ndarray, **changes: Any) -> flo
     terms = terms_of(problem, method, **changes)
     state = method.step(terms, method.at(terms, x))
     s = terms.step_size * float(terms.B.constants.lipschitz)
-    new, scale = squared(state.x), squared(x)
-    worst = max(safe_ratio(new, scale - (1 - s**2) * squared(x - state.y), scale), new / scale)
+    new, scale = square(state.x), square(x)
+    worst = max(safe_ratio(new, scale - (1 - s**2) * square(x - state.y), scale), new / scale)
     if terms.guarantee.squared_contraction is None:
         return worst
     return max(worst, safe_ratio(new, declared_square(terms.guarantee, terms.step_size) * scale, scale))
@@ -214,7 +213,7 @@ def al11_sample(generator: np.random.Generator) -> float:
 def tseng_end(step: float = 1.0) -> float:
     """|x+|^2 for the quarter turn at this part of the interval that monops declares: 1 at its end."""
     end = declared_end(tseng_guarantee(MONOTONE, Constants(0.0, lipschitz=1.0)))
-    return squared(image(by_cayley(1.0) + forward(TURN, 1.0), monops.ForwardBackwardForward(0.9), E1, step_size=step * end))
+    return square(image(by_cayley(1.0) + forward(TURN, 1.0), monops.ForwardBackwardForward(0.9), E1, step_size=step * end))
 
 
 def al11_extremal() -> float:
@@ -227,7 +226,7 @@ def descent_ratio(matrix: np.ndarray, coefficient: float, step: float) -> float:
     method = monops.ForwardBackwardForward(step)
     terms = terms_of(by_cayley(1.0) + forward(matrix, 1.0), method)
     state = method.step(terms, method.at(terms, E1))
-    return squared(state.x) / (1 - (coefficient - step**2) * squared(E1 - state.y))
+    return square(state.x) / (1 - (coefficient - step**2) * square(E1 - state.y))
 
 
 AL11 = Theorem(

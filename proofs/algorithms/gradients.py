@@ -10,9 +10,9 @@ import numpy as np
 import monops
 from monops.constants import Constants
 from monops.solve import as_inclusion
-from proofs.algorithms.instances import safe_ratio
 from proofs.algorithms.linear_iterations import squared
-from proofs.theorem import Counterexample, Mutant, Theorem, farthest
+from proofs.ratios import farthest, safe_ratio
+from proofs.theorem import Counterexample, Mutant, Theorem
 
 CONVEX = Constants(0.0, lipschitz=1.0, cocoercivity=1.0, cyclic=True, why="held against it")
 

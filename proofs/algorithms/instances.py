@@ -13,6 +13,7 @@ from monops.constants import Constants
 from monops.solve import as_inclusion
 from monops.theory import Guarantee, Missing
 from proofs.generators import orthogonal
+from proofs.ratios import safe_ratio, square
 
 Map = Callable[[np.ndarray], np.ndarray]
 MONOTONE = Constants(strong_monotonicity=0.0)
@@ -134,19 +135,9 @@ def linear(matrix: np.ndarray) -> Map:
 # ---- ratios ------------------------------------------------------------------------------------------
 
 
-def squared(x: np.ndarray) -> float:
-    """|x|^2."""
-    return float(np.vdot(x, x).real)
-
-
-def safe_ratio(observed: float, claimed: float, scale: float = 1.0) -> float:
-    """Observed / claimed, with rounding of size 1e-12 scale allowed where the claim is 0."""
-    return (observed + 1e-12 * scale) / (claimed + 1e-12 * scale)
-
-
 def length(x: np.ndarray) -> float:
     """|x|."""
-    return math.sqrt(squared(x))
+    return math.sqrt(square(x))
 
 
 def required_averagedness(d: np.ndarray, image_of_d: np.ndarray, size: float = 0.0) -> float:
@@ -170,5 +161,5 @@ def map_ratio(problem: Any, method: Any, x: np.ndarray, y: np.ndarray) -> float:
     averaged = required_averagedness(d, e, size) / float(method.averagedness(terms))
     if terms.guarantee.squared_contraction is None:
         return averaged
-    claim = declared_square(terms.guarantee, terms.step_size) * squared(d)
-    return max(averaged, safe_ratio(max(0.0, length(e) - 1e-14 * size) ** 2, claim, squared(d)))
+    claim = declared_square(terms.guarantee, terms.step_size) * square(d)
+    return max(averaged, safe_ratio(max(0.0, length(e) - 1e-14 * size) ** 2, claim, square(d)))

@@ -25,13 +25,12 @@ from proofs.algorithms.instances import (
     reflecting,
     required_averagedness,
     rotation,
-    safe_ratio,
-    squared,
     terms_of,
 )
 from proofs.generators import orthogonal, strongly_monotone_lipschitz
 from proofs.own_operator import declared, pair
-from proofs.theorem import Counterexample, Mutant, Theorem, farthest
+from proofs.ratios import farthest, safe_ratio, square
+from proofs.theorem import Counterexample, Mutant, Theorem
 
 E1 = np.array([1.0, 0.0])
 TOLERANCE = 1e-12
@@ -67,8 +66,8 @@ def dual_difference(problem: Composite, x0: np.ndarray, step: float, relaxation:
     """The largest |t_k/step - u_k| over eight steps, over the tolerance."""
     t = iterates(problem.primal, monops.ADMM(step, relaxation), x0, 8)
     u = iterates(problem.dual, monops.DouglasRachford(dual_step, relaxation), problem.K @ x0 / step, 8)
-    scale = 1 + max(math.sqrt(squared(point)) for point in u)
-    return max(math.sqrt(squared(a / step - b)) for a, b in zip(t, u, strict=True)) / (TOLERANCE * scale)
+    scale = 1 + max(math.sqrt(square(point)) for point in u)
+    return max(math.sqrt(square(a / step - b)) for a, b in zip(t, u, strict=True)) / (TOLERANCE * scale)
 
 
 def al10_sample(generator: np.random.Generator) -> float:
@@ -120,7 +119,7 @@ def three_blocks() -> float:
 def overrelaxed(relaxation: float) -> float:
     """|Tt|^2 for f the indicator of 0, g = 0, K = I: T = 1 - relaxation."""
     problem, solver = monops.Box(0.0, 0.0) + monops.Zero() @ monops.Identity((2,)), monops.ADMM(1.0)
-    return squared(iterates(problem, solver, E1, 1, relaxation=relaxation)[1])
+    return square(iterates(problem, solver, E1, 1, relaxation=relaxation)[1])
 
 
 AL10 = Theorem(
@@ -197,7 +196,7 @@ def worst_operators(
     B = np.array([[0, -lipschitz, 0], [lipschitz, 0, 0], [0, 0, 0.0]])
     x = np.array([1 - step * mu, 0, -step * n])
     e2 = np.array([0, 1.0, 0])
-    A = lipschitz * (np.outer(x, e2) - np.outer(e2, x)) / squared(x)
+    A = lipschitz * (np.outer(x, e2) - np.outer(e2, x)) / square(x)
     return A, B, C, np.array([1, step * lipschitz, 0])
 
 
@@ -208,7 +207,7 @@ def worst_ratio(mu: float, beta: float, lipschitz: float, step: float, claimed: 
     guarantee = terms_of(problem, method).guarantee
     if claimed is not None:
         guarantee = davis_yin_guarantee(MONOTONE, Constants(0.0, lipschitz=lipschitz), claimed)
-    return safe_ratio(squared(image(problem, method, z)) / squared(z), declared_square(guarantee, step))
+    return safe_ratio(square(image(problem, method, z)) / square(z), declared_square(guarantee, step))
 
 
 def small_turns(step: float, relaxation: float, declared_step: float | None = None) -> float:
@@ -247,7 +246,7 @@ def al12_on_operator(operator: Any, generator: np.random.Generator) -> float:
 def with_forward(C: np.ndarray, A: Any, B: Any, **changes: Any) -> float:
     """|Tx|^2 from e1 with C declared 1-cocoercive, step 1 unless changed."""
     operator = monops.Custom(forward=linear(C), constants=Constants(cocoercivity=1.0))
-    return squared(image(A + B + operator, monops.DavisYin(1.0), E1, **changes))
+    return square(image(A + B + operator, monops.DavisYin(1.0), E1, **changes))
 
 
 def claim_of(mu: float, lipschitz: float) -> float:

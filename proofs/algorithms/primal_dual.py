@@ -20,10 +20,10 @@ from proofs.algorithms.instances import (
     nonexpansive,
     reflecting,
     required_averagedness,
-    safe_ratio,
 )
 from proofs.algorithms.linear_iterations import backward, forward, image, inner, spectral_radius, squared, step_matrix
-from proofs.theorem import Counterexample, Mutant, Theorem, farthest
+from proofs.ratios import farthest, safe_ratio
+from proofs.theorem import Counterexample, Mutant, Theorem
 
 POCK, CONDAT, THREE = monops.ChambollePock(), monops.CondatVu(), monops.PrimalDualThreeOperator()
 LINE = monops.Matrix(np.eye(1))

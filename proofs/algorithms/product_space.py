@@ -12,10 +12,11 @@ from monops.algorithms.resolvents import parallel_douglas_rachford
 from monops.arrays import Blocks
 from monops.constants import Constants
 from monops.theory import Guarantee
-from proofs.algorithms.instances import MONOTONE, safe_ratio
+from proofs.algorithms.instances import MONOTONE
 from proofs.algorithms.linear_iterations import flat, image, step_matrix
 from proofs.generators import strongly_monotone_lipschitz
-from proofs.theorem import Counterexample, Mutant, Theorem, farthest
+from proofs.ratios import farthest, safe_ratio
+from proofs.theorem import Counterexample, Mutant, Theorem
 
 TINY = 1e-300  # any difference counts where nothing is rounded
 

@@ -20,11 +20,10 @@ from proofs.algorithms.instances import (
     nonexpansive,
     reflecting,
     rotation,
-    safe_ratio,
-    squared,
 )
 from proofs.generators import strongly_monotone_lipschitz
-from proofs.theorem import Counterexample, Mutant, Theorem, farthest
+from proofs.ratios import farthest, safe_ratio, square
+from proofs.theorem import Counterexample, Mutant, Theorem
 
 E1 = np.array([1.0, 0.0])
 
@@ -37,7 +36,7 @@ def proximal_claim(n: int) -> float:
 def proximal_ratio(A: Any, step: float, x0: np.ndarray, n: int) -> float:
     """|x_n - x_{n-1}|^2 over the bound for the zero 0."""
     points = iterates(A, monops.ProximalPoint(step), x0, n)
-    return squared(points[n] - points[n - 1]) / (proximal_claim(n) * squared(x0))
+    return square(points[n] - points[n - 1]) / (proximal_claim(n) * square(x0))
 
 
 def turn_ratio(n: int) -> float:
@@ -48,7 +47,7 @@ def turn_ratio(n: int) -> float:
 def value_ratio(f: Any, step: float, x0: np.ndarray, n: int) -> float:
     """(f(x_n) - f(0)) 4 n step/|x_0|^2, 0 a minimiser."""
     x = iterates(f, monops.ProximalPoint(step), x0, n)[n]
-    return float(f(x) - f(0 * x0)) * 4 * n * step / squared(x0)
+    return float(f(x) - f(0 * x0)) * 4 * n * step / square(x0)
 
 
 def sharp_ratio(n: int = 7, step: float = 0.3) -> float:

@@ -11,10 +11,11 @@ import monops
 from monops.algorithms.lipschitz import extragradient, forward_reflected_backward
 from monops.constants import Constants
 from monops.solve import as_inclusion
-from proofs.algorithms.instances import MONOTONE, block, declared_end, nonexpansive, reflecting, safe_ratio
+from proofs.algorithms.instances import MONOTONE, block, declared_end, nonexpansive, reflecting
 from proofs.algorithms.linear_iterations import backward, flat, forward, inner, radius, squared
 from proofs.generators import strongly_monotone_lipschitz
-from proofs.theorem import Counterexample, Mutant, Theorem, farthest
+from proofs.ratios import farthest, safe_ratio
+from proofs.theorem import Counterexample, Mutant, Theorem
 
 REFLECTED, EXTRA = monops.ForwardReflectedBackward(), monops.Extragradient()
 

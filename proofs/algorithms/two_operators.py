@@ -11,14 +11,7 @@ import monops
 from monops.algorithms.resolvents.douglas_rachford import guarantee
 from monops.algorithms.shared.two_operator_rates import cocoercive_rate, lipschitz_rate
 from monops.constants import Constants
-from proofs.algorithms.instances import (
-    by_cayley,
-    declared_square,
-    image,
-    image_matrix,
-    in_disc,
-    safe_ratio,
-)
+from proofs.algorithms.instances import by_cayley, declared_square, image, image_matrix, in_disc
 from proofs.algorithms.two_operator_planes import (
     Pair,
     cocoercive_disc,
@@ -28,7 +21,8 @@ from proofs.algorithms.two_operator_planes import (
 )
 from proofs.generators import orthogonal
 from proofs.own_operator import squared_factor
-from proofs.theorem import Counterexample, Mutant, Theorem, farthest
+from proofs.ratios import farthest, safe_ratio
+from proofs.theorem import Counterexample, Mutant, Theorem
 
 
 def method(step: float, relaxation: float) -> Any:

@@ -11,8 +11,9 @@ from torch.nn import functional
 
 from monops.errors import CapabilityError
 from monops_nn import ACTIVATIONS, wellposed
-from proofs.networks.instances import Array, norm
-from proofs.theorem import Counterexample, Mutant, Theorem, farthest
+from proofs.networks.instances import Array
+from proofs.ratios import farthest, norm
+from proofs.theorem import Counterexample, Mutant, Theorem
 
 TORCH: dict[str, Callable[[Any], Any]] = {
     "relu": torch.relu,

@@ -11,8 +11,9 @@ from torch.nn import functional
 
 from monops_nn import CircularConvolution, MultiTierConvolution, PaddedConvolution
 from monops_nn.systems import CircularSystem
-from proofs.networks.instances import Array, norm, safe_ratio
-from proofs.theorem import Counterexample, Mutant, Theorem, farthest
+from proofs.networks.instances import Array
+from proofs.ratios import farthest, norm, quotient
+from proofs.theorem import Counterexample, Mutant, Theorem
 
 F64 = torch.float64
 ROUNDING = 1e-12
@@ -116,7 +117,7 @@ def tier_ratio(linear: MultiTierConvolution, z: tuple[Tensor, ...], less: float 
         least = m * sum(float(part.square().sum()) for part in z)
         total = least + sum(float(part.square().sum()) for part in parts)
     identity = 0.0 if less or cross != 2.0 else abs(value - total) / (ROUNDING * total)
-    return max(identity, np.inf if value <= 0 else safe_ratio(least, value, total))
+    return max(identity, np.inf if value <= 0 else quotient(least, value, total))
 
 
 def transpose_ratio(linear: MultiTierConvolution, generator: np.random.Generator) -> float:

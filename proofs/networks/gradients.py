@@ -10,8 +10,9 @@ import torch
 
 import monops
 from monops_nn import ACTIVATIONS, ActivationDerivative, MonDEQ
-from proofs.networks.instances import SELU, Array, layer, norm, safe_ratio, singular_network, solution
+from proofs.networks.instances import SELU, Array, layer, singular_network, solution
 from proofs.networks.methods import exact_gradient, slopes
+from proofs.ratios import norm, quotient
 from proofs.theorem import Counterexample, Mutant, Theorem
 
 STRONG = "sym(I - W) >= m I with m > 0"
@@ -51,7 +52,7 @@ def nn06_sample(generator: np.random.Generator) -> float:
     return max(
         resolvent_error(vertices, g, x, step, library_resolvent(vertices, g, x, step)),
         norm(found - u) / (1e-10 * norm(g) / m),
-        safe_ratio(norm(u), norm(g) / m, norm(g)),
+        quotient(norm(u), norm(g) / m, norm(g)),
     )
 
 

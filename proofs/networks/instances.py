@@ -11,20 +11,11 @@ import torch
 import monops
 from monops.arrays import Blocks
 from monops_nn import MonDEQ, MonotoneLinear, wellposed
+from proofs.ratios import norm, quotient
 
 Array = np.ndarray[Any, np.dtype[Any]]
 SELU = 1.0507009873554805  # its slope on the right: more than 1, so that SELU is no prox
 DISTINCT = 1e-8  # solutions nearer to each other are taken for one
-
-
-def norm(matrix: Array) -> float:
-    """Spectral norm of a matrix, Euclidean norm of a vector."""
-    return float(np.linalg.norm(matrix, 2))
-
-
-def safe_ratio(observed: float, claimed: float, scale: float = 1.0) -> float:
-    """Observed / claimed, the claim raised by rounding, 1e-12 of the data."""
-    return observed / max(claimed + 1e-12 * scale, 1e-300)
 
 
 def solution(activation: Any, W: Array, h: Array) -> tuple[Array, Array]:
@@ -98,7 +89,7 @@ class MeanField:
     def response(self, h: Array, other: Array) -> float:
         """|q - q'| over its bound |b - b'| / (2 - lambda_max(sym Phi))."""
         (q, b), (p, d) = self.solution(h), self.solution(other)
-        return safe_ratio(norm(q - p), norm(b - d) / wellposed(self.Phi, self.f).margin, 1e-2 * norm(h))
+        return quotient(norm(q - p), norm(b - d) / wellposed(self.Phi, self.f).margin, 1e-2 * norm(h))
 
     def damped_step(self, h: Array, x: Array, step: float | None = None, undamped: bool = False) -> float:
         """|Tx - q*| over its bound by the guarantee of ForwardBackward, q* the mean field for h; T with step 1 if undamped."""
@@ -111,7 +102,7 @@ class MeanField:
         assert factor is not None
         state = method.init(terms, self.split(x))
         moved = np.concatenate(tuple(method.step(terms._replace(step_size=1.0) if undamped else terms, state).x))
-        return safe_ratio(norm(moved - q), factor * norm(x - q), 1e-3 * norm(x))
+        return quotient(norm(moved - q), factor * norm(x - q), 1e-3 * norm(x))
 
 
 def boltzmann(generator: np.random.Generator, m: float, nodes: int, states: int) -> Array:

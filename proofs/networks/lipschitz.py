@@ -8,9 +8,10 @@ import numpy as np
 import torch
 
 from monops_nn import ACTIVATIONS, LipschitzBounded, LipschitzBoundedNetwork, MonDEQ, wellposed
-from proofs.networks.instances import SELU, Array, layer, nearby, norm, safe_ratio, singular_network, solution
+from proofs.networks.instances import SELU, Array, layer, nearby, singular_network, solution
 from proofs.networks.uniqueness import METHODS, equilibrium
-from proofs.theorem import Counterexample, Mutant, Theorem, farthest
+from proofs.ratios import farthest, norm, quotient
+from proofs.theorem import Counterexample, Mutant, Theorem
 
 STRONG = "sym(I - W) >= m I with m > 0"
 
@@ -47,7 +48,7 @@ def network_ratio(made: LipschitzBoundedNetwork, x: Array, y: Array, gamma: floa
     """Output over input distance, over gamma."""
     with torch.no_grad():
         first, second = made(torch.as_tensor(np.stack((x, y)))).numpy()
-    return safe_ratio(norm(first - second), gamma * norm(x - y), 10.0 * norm(x))
+    return quotient(norm(first - second), gamma * norm(x - y), 10.0 * norm(x))
 
 
 def nn08_sample(generator: np.random.Generator) -> float:
@@ -66,8 +67,8 @@ def nn08_sample(generator: np.random.Generator) -> float:
     plain = norm(C) / norm(U)
     gamma = certificate(W, U, C, plain * 10 ** generator.uniform(-0.3, 0.3, n))
     return max(
-        safe_ratio(norm(z - w), made.lipschitz_bound() * norm(x - y), 100.0 * norm(z)),
-        safe_ratio(norm(C @ (z - w)), gamma * norm(x - y), 100.0 * norm(C) * norm(z)),
+        quotient(norm(z - w), made.lipschitz_bound() * norm(x - y), 100.0 * norm(z)),
+        quotient(norm(C @ (z - w)), gamma * norm(x - y), 100.0 * norm(C) * norm(z)),
         certificate(W, U, C, np.full(n, plain)) / (norm(C) * norm(U) / m) - 1e-12,
     )
 
@@ -143,7 +144,7 @@ def nn09_sample(generator: np.random.Generator) -> float:
     dU, db = size * generator.standard_normal((n, inputs)), size * generator.standard_normal(n)
     other = equilibrium(moved, c + dU @ x + db, sigma, METHODS[1], np.zeros(n))
     bound = weight_bound(W, moved, c, norm(dU @ x), norm(db))
-    return safe_ratio(norm(z - other), bound, 10.0 * (norm(c) + norm(z)))
+    return quotient(norm(z - other), bound, 10.0 * (norm(c) + norm(z)))
 
 
 def nn09_exact(w: Fraction = Fraction(1, 4), moved: Fraction = Fraction(1, 2)) -> tuple[Fraction, Fraction]:
@@ -173,7 +174,7 @@ def nn09_extremal() -> float:
 def nonzero_at_zero() -> float:
     """The sigmoid with c = 0: z moves from 1/2 with W, and the claim is 0."""
     z = [equilibrium(np.array([[w]]), np.zeros(1), ACTIVATIONS["sigmoid"](), METHODS[1], np.zeros(1)) for w in (0.0, 0.5)]
-    return safe_ratio(norm(z[0] - z[1]), weight_bound(np.zeros((1, 1)), np.array([[0.5]]), np.zeros(1), 0.0, 0.0))
+    return quotient(norm(z[0] - z[1]), weight_bound(np.zeros((1, 1)), np.array([[0.5]]), np.zeros(1), 0.0, 0.0))
 
 
 BOTH = "sym(I - W) >= m I and sym(I - W~) >= m~ I with m, m~ > 0"

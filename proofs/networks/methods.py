@@ -13,8 +13,9 @@ from monops.algorithms.shared import reflected
 from monops_nn import ACTIVATIONS, MonDEQ
 from monops_nn.equilibrium import NEUMANN_TERMS
 from proofs.generators import orthogonal, rotation_block, strongly_monotone_lipschitz
-from proofs.networks.instances import Array, layer, nearby, norm, safe_ratio, singular_network, solution
-from proofs.theorem import Counterexample, Mutant, Theorem, farthest
+from proofs.networks.instances import Array, layer, nearby, singular_network, solution
+from proofs.ratios import farthest, norm, quotient
+from proofs.theorem import Counterexample, Mutant, Theorem
 
 METHODS = (monops.ForwardBackward, monops.PeacemanRachford, monops.DouglasRachford, monops.ForwardBackwardForward)
 PROXES = ("identity", "relu", "hardtanh", "tanh", "soft_threshold")
@@ -47,7 +48,7 @@ class Iteration:
         """|T v - v*|^2 / (claim |v - v*|^2)."""
         distance = norm(point - self.fixed) ** 2
         claimed = (self.claim() if claim is None else claim) * distance
-        return safe_ratio(norm(self.step(point, **wrong) - self.fixed) ** 2, claimed, distance + 1e-3 * norm(point) ** 2)
+        return quotient(norm(self.step(point, **wrong) - self.fixed) ** 2, claimed, distance + 1e-3 * norm(point) ** 2)
 
 
 # ---- NN-05 -----------------------------------------------------------------------------------------
@@ -171,7 +172,7 @@ def truncation(iteration: Iteration, point: Array, errors: list[Array]) -> float
     rho, bound, scale = math.sqrt(max(iteration.claim(), 0.0)), norm(point - iteration.fixed), norm(point)
     for error in errors:
         point, bound = iteration.step(point) + error, rho * bound + norm(error)
-    return safe_ratio(norm(point - iteration.fixed), bound, 1e-2 * scale + 1.0)
+    return quotient(norm(point - iteration.fixed), bound, 1e-2 * scale + 1.0)
 
 
 def exact_gradient(W: Array, J: Array, g: Array) -> Array:
@@ -196,7 +197,7 @@ def series_ratio(W: Array, m: float, h: Array, g: Array, mode: str, terms: int) 
     c = solution(monops.NonNegative(), W, h)[1]
     u = exact_gradient(W, (h > 0).astype(float), g)
     found = layer_gradient(layer(W, np.eye(len(h)), "relu", m, gradient=mode), c, g)
-    return safe_ratio(norm(found - u), norm(W) ** terms * norm(u), norm(u) + norm(g))
+    return quotient(norm(found - u), norm(W) ** terms * norm(u), norm(u) + norm(g))
 
 
 def descent_ratio(W: Array, m: float, h: Array, g: Array, name: str = "relu") -> float:

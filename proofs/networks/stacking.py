@@ -9,9 +9,10 @@ import numpy as np
 import torch
 
 from monops_nn import ACTIVATIONS, ActivationOperator, DenseSystem, EquilibriumOperator, wellposed
-from proofs.networks.instances import Array, multiplicity, norm, safe_ratio, singular_network
+from proofs.networks.instances import Array, multiplicity, singular_network
 from proofs.networks.uniqueness import METHODS, equilibrium
-from proofs.theorem import Counterexample, Mutant, Theorem, farthest
+from proofs.ratios import farthest, norm, quotient
+from proofs.theorem import Counterexample, Mutant, Theorem
 
 
 def block_matrix(blocks: list[list[Array | None]], sizes: list[int]) -> Array:
@@ -67,7 +68,7 @@ class Chain:
         found = wellposed(t * self.W)
         assert found.rung == "monotone"
         bound = largest * (math.cos(math.pi / (self.depth + 1)) if cosine is None else cosine)
-        return safe_ratio((1.0 - found.margin) / t, bound, largest)
+        return quotient((1.0 - found.margin) / t, bound, largest)
 
 
 def chain_sample(generator: np.random.Generator) -> float:

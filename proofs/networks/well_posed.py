@@ -19,14 +19,13 @@ from proofs.networks.instances import (
     ferromagnet,
     multiplicity,
     nearby,
-    norm,
     relu_equilibria,
-    safe_ratio,
     singular_network,
     solution,
 )
 from proofs.networks.uniqueness import METHODS, equilibrium
-from proofs.theorem import Counterexample, Mutant, Theorem, farthest
+from proofs.ratios import farthest, norm, quotient
+from proofs.theorem import Counterexample, Mutant, Theorem
 
 # ---- NN-02 -----------------------------------------------------------------------------------------
 
@@ -146,7 +145,7 @@ GENTLE = ("sigmoid", "centered_sigmoid", "hardsigmoid", "softmax")
 def slope_ratio(name: str, W: Array, h: Array, other: Array) -> float:
     """|z - z'| over its bound |c - c'| / margin, the margin 1/S - lambda_max(sym W) as monops_nn computes it."""
     (z, c), (y, d) = (solution(ACTIVATIONS[name](), W, point) for point in (h, other))
-    return safe_ratio(norm(z - y), norm(c - d) / wellposed(W, name).margin, 1e-2 * norm(h))
+    return quotient(norm(z - y), norm(c - d) / wellposed(W, name).margin, 1e-2 * norm(h))
 
 
 def nn03_sample(generator: np.random.Generator) -> float:
@@ -170,7 +169,7 @@ def nn03_wrong(name: str, claimed: float, true: float) -> float:
     """The claim for lambda_max(sym W) = ``claimed`` held against W = ``true`` I at the steepest point."""
     h = np.array([1e-5, -1e-5])
     (z, c), (y, d) = (solution(ACTIVATIONS[name](), true * np.eye(2), point) for point in (h, -h))
-    return safe_ratio(norm(z - y), norm(c - d) / wellposed(claimed * np.eye(2), name).margin, 1e-6)
+    return quotient(norm(z - y), norm(c - d) / wellposed(claimed * np.eye(2), name).margin, 1e-6)
 
 
 def two_sigmoid_equilibria(w: float = 4.1) -> float:
@@ -314,7 +313,7 @@ def nn13_sample(generator: np.random.Generator) -> float:
         dW *= generator.uniform(0.05, 0.95) * m / norm(dW)
     left = wellposed(W + dW).margin
     observed, claimed = displacement(W, W + dW, 2 * generator.standard_normal(n), np.zeros(n))
-    return max((m - norm(dW)) / left, safe_ratio(observed, claimed, 10.0 / (m - norm(dW))))
+    return max((m - norm(dW)) / left, quotient(observed, claimed, 10.0 / (m - norm(dW))))
 
 
 def nn13_exact(w: Fraction = Fraction(1, 2), moved: Fraction = Fraction(1, 4)) -> Fraction:

@@ -23,8 +23,9 @@ from proofs.operators.averaged_instances import (
     small_turn,
     turned,
 )
-from proofs.operators.instances import Map, cocoercive_member, inner, minty, points, quotient, rounding_scale, square
-from proofs.theorem import Counterexample, Mutant, Theorem, farthest
+from proofs.operators.instances import Map, cocoercive_member, minty, points
+from proofs.ratios import farthest, inner, quotient, rounding_scale, square
+from proofs.theorem import Counterexample, Mutant, Theorem
 
 # ---- OP-22 -----------------------------------------------------------------------------------------
 

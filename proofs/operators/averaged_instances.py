@@ -16,7 +16,8 @@ import numpy as np
 import monops
 from monops.constants import Constants
 from monops.doctor import FixedPointMap
-from proofs.operators.instances import Map, block_diagonal, contraction, inner, minty, quotient, rounding_scale, square
+from proofs.operators.instances import Map, block_diagonal, contraction, minty
+from proofs.ratios import inner, quotient, rounding_scale, square
 
 
 def averaged_ratio(T: Map, x: np.ndarray, y: np.ndarray, theta: float) -> float:

@@ -12,8 +12,9 @@ import monops
 from monops.algorithms.shared.reflected import best_cayley_step, cayley_contraction
 from monops.constants import Constants
 from proofs.generators import exact_block, exact_inverse, exact_norm_squared, exact_product, rotation_block
-from proofs.operators.instances import cocoercive_block, cocoercive_member, columns, norm, quotient, rounding_scale, square
+from proofs.operators.instances import cocoercive_block, cocoercive_member, columns
 from proofs.own_operator import declared, pair
+from proofs.ratios import norm, quotient, rounding_scale, square
 from proofs.theorem import Counterexample, Mutant, Theorem
 
 MU, IMAGINARY, BETA, STEP = Fraction(1, 2), Fraction(1), Fraction(2, 5), Fraction(2, 3)  # beta = mu/(mu^2 + imaginary^2)

@@ -17,9 +17,10 @@ from monops.doctor import FixedPointMap
 from monops.errors import NotApplicableError
 from monops.theory import Missing
 from proofs.generators import orthogonal, rotation_block
-from proofs.operators.instances import Map, Pair, columns, convex_function, norm, points, quotient, rounding_scale, square
+from proofs.operators.instances import Map, Pair, columns, convex_function, points
 from proofs.own_operator import declared, pair
-from proofs.theorem import Counterexample, Mutant, Theorem, farthest
+from proofs.ratios import farthest, norm, quotient, rounding_scale, square
+from proofs.theorem import Counterexample, Mutant, Theorem
 
 MU, LIPSCHITZ = Fraction(1), Fraction(4)
 GRADIENT = Constants(strong_monotonicity=MU, lipschitz=LIPSCHITZ, cyclic=True)

@@ -18,17 +18,13 @@ from proofs.operators.instances import (
     convex_function,
     declared_gradient,
     forward_operator,
-    inner,
     lipschitz_member,
-    norm,
     points,
-    quotient,
-    rounding_scale,
     smooth_convex,
-    square,
     steepest,
 )
 from proofs.own_operator import pair
+from proofs.ratios import inner, norm, quotient, rounding_scale, square
 from proofs.theorem import Counterexample, Mutant, Theorem
 
 # ---- OP-04 -----------------------------------------------------------------------------------------

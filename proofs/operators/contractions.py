@@ -19,17 +19,12 @@ from proofs.generators import (
     rotation_block,
     strongly_monotone_lipschitz,
 )
-from proofs.operators.instances import quotient, rounding_scale, square
 from proofs.own_operator import declared, pair
+from proofs.ratios import norm, quotient, rounding_scale, safe_ratio, square
 from proofs.theorem import Counterexample, Mutant, Theorem
 
 MU, IMAGINARY, STEP = Fraction(3, 5), Fraction(4, 5), Fraction(1, 2)  # so that L = 1
 EXACT = Constants(strong_monotonicity=MU, lipschitz=Fraction(1), why="given")
-
-
-def norm(matrix: np.ndarray) -> float:
-    """Spectral norm."""
-    return float(np.linalg.norm(matrix, 2))
 
 
 def resolvent_matrix(M: np.ndarray, step: float) -> np.ndarray:
@@ -102,11 +97,6 @@ def op09_sample(generator: np.random.Generator) -> float:
     claim = forward_contraction(Constants(strong_monotonicity=mu, lipschitz=lipschitz), step)
     columns = np.array([e - step * monops.Affine(M).forward(e) for e in np.eye(len(M))]).T
     return safe_ratio(norm(columns) ** 2, claim)
-
-
-def safe_ratio(observed: float, claimed: float) -> float:
-    """Observed / claimed, with rounding of size 1e-12 allowed where the claim is 0."""
-    return (observed + 1e-12) / (claimed + 1e-12)
 
 
 def op09_observed() -> Fraction:

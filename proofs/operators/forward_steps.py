@@ -20,17 +20,14 @@ from proofs.operators.instances import (
     columns,
     declared_gradient,
     forward_operator,
-    norm,
     points,
-    quotient,
-    rounding_scale,
     smooth_convex,
-    square,
     steepest,
     strongly_cocoercive,
 )
 from proofs.own_operator import declared, pair
-from proofs.theorem import Counterexample, Mutant, Theorem, farthest
+from proofs.ratios import farthest, norm, quotient, rounding_scale, square
+from proofs.theorem import Counterexample, Mutant, Theorem
 
 
 def bound_step(problem: monops.Inclusion, step: float) -> tuple[Map, float, Any]:

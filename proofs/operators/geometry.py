@@ -19,12 +19,11 @@ from proofs.operators.instances import (
     forward_operator,
     lipschitz_member,
     points,
-    quotient,
     smooth_convex,
-    square,
     steepest,
 )
 from proofs.own_operator import pair
+from proofs.ratios import farthest, quotient, square
 from proofs.scaled_relative_graph import (
     largest_cayley,
     largest_forward,
@@ -33,7 +32,7 @@ from proofs.scaled_relative_graph import (
     scaled_relative_graph,
     scaled_relative_point,
 )
-from proofs.theorem import Counterexample, Mutant, Theorem, farthest
+from proofs.theorem import Counterexample, Mutant, Theorem
 
 MU, LIPSCHITZ, BETA = Fraction(1, 2), Fraction(2), Fraction(3, 8)
 CLASSES = (

@@ -17,47 +17,16 @@ from monops.constants import Constants
 from monops.errors import CapabilityError, NotApplicableError
 from proofs.generators import orthogonal, strongly_monotone_lipschitz
 from proofs.own_operator import declared
+from proofs.ratios import norm, square
 
 Map = Callable[[np.ndarray], np.ndarray]
 Pair = tuple[np.ndarray, np.ndarray]
 ROUNDING = 1e-12
 
 
-def norm(matrix: np.ndarray) -> float:
-    """Spectral norm."""
-    return float(np.linalg.norm(matrix, 2))
-
-
-def quotient(lower: float, upper: float, scale: float) -> float:
-    """Ratio of an inequality lower <= upper; infinite where upper is negative; rounding of 1e-12 scale is allowed in upper."""
-    allowed = upper + ROUNDING * scale
-    if allowed > 0:
-        return max(lower, 0.0) / allowed
-    return 0.0 if lower <= 0 == allowed else math.inf
-
-
-def inner(x: np.ndarray, y: np.ndarray) -> float:
-    """<x, y>, the real part of the complex one."""
-    return float(np.vdot(x, y).real)
-
-
-def square(x: np.ndarray) -> float:
-    """|x|^2."""
-    return inner(x, x)
-
-
 def columns(linear: Map, n: int) -> np.ndarray:
     """The matrix of a linear map on R^n."""
     return np.array([linear(e) for e in np.eye(n)]).T
-
-
-def rounding_scale(*values: np.ndarray) -> float:
-    """A ``scale`` for ``quotient`` on a user's operator: what differences of these points and images lose to cancellation,
-    measured against the distances; the values come in pairs (x, y, u, v, ...).
-    """
-    distance = sum(math.sqrt(square(x - y)) for x, y in zip(values[::2], values[1::2], strict=True))
-    error = 64 * float(np.finfo(float).eps) * sum(math.sqrt(square(value)) for value in values)
-    return distance**2 + error * (distance + error) / ROUNDING
 
 
 def steepest(forward: Map, x: np.ndarray, y: np.ndarray, rounds: int = 3) -> np.ndarray:

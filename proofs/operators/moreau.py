@@ -16,18 +16,10 @@ from monops.constants import Constants, yosida
 from monops.errors import NotApplicableError
 from monops.functions import Conjugate
 from proofs.generators import rotation_block
-from proofs.operators.instances import (
-    convex_function,
-    convex_set,
-    inner,
-    monotone_operator,
-    points,
-    quotient,
-    rounding_scale,
-    square,
-)
+from proofs.operators.instances import convex_function, convex_set, monotone_operator, points
 from proofs.own_operator import pair
-from proofs.theorem import Counterexample, Mutant, Theorem, farthest
+from proofs.ratios import farthest, inner, quotient, rounding_scale, square
+from proofs.theorem import Counterexample, Mutant, Theorem
 
 ACCURACY = 1e-9  # of identities, relative to the points
 COMPILED = ("TotalVariation1D", "BoundedCumulativeSums")  # a pair whose kernels take seconds to compile, left out

@@ -18,9 +18,10 @@ from monops.arrays import Blocks
 from monops.constants import Constants, resolvent
 from monops.errors import NotApplicableError
 from proofs.generators import orthogonal
-from proofs.operators.instances import convex_function, convex_set, inner, quotient, rounding_scale, square
+from proofs.operators.instances import convex_function, convex_set
 from proofs.own_operator import pair
-from proofs.theorem import Counterexample, Mutant, Theorem, farthest
+from proofs.ratios import farthest, inner, quotient, rounding_scale, square
+from proofs.theorem import Counterexample, Mutant, Theorem
 
 ACCURACY = 1e-9  # of inclusions, relative to the subgradient
 Base = Any  # a Separable function

@@ -23,17 +23,14 @@ from proofs.operators.instances import (
     cocoercive_member,
     columns,
     convex_function,
-    inner,
     lipschitz_member,
     minty,
     monotone_operator,
     points,
-    quotient,
-    rounding_scale,
-    square,
 )
 from proofs.own_operator import pair
-from proofs.theorem import Counterexample, Mutant, Theorem, farthest
+from proofs.ratios import farthest, inner, quotient, rounding_scale, square
+from proofs.theorem import Counterexample, Mutant, Theorem
 
 MONOTONE = Constants(strong_monotonicity=Fraction(0), why="given")
 STEP = Fraction(1, 2)
