@@ -252,6 +252,10 @@ def test_quasidefinite_by_the_schur_complement_of_the_rows() -> None:
     scale = np.linalg.norm(f) + np.linalg.norm(g)
     assert np.linalg.norm(d * x + A.T @ y - f) <= 1e-9 * scale
     assert np.linalg.norm(A @ x - c * y - g) <= 1e-9 * scale
+    first, _ = system.solve(f, g, np.inf)  # before any refinement
+    raised = np.block([[np.diag(d), A.toarray().T], [A.toarray(), -np.diag(c + 1e-8)]])
+    exact = np.linalg.solve(raised, np.concatenate([f, g]))[:n]
+    assert np.linalg.norm(first - exact) <= 1e-4 * np.linalg.norm(exact)
     system.factor(np.full(n, 1e20), np.full(m, -1.0))  # no longer definite: triangular factors take over
     assert not system.by_rows
 
