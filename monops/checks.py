@@ -60,7 +60,8 @@ def _zeros(like: Array, shape: Any) -> Array:
 def _check_shape(x0: Array, shape: Any, batch_ndim: int) -> None:
     if shape and isinstance(shape[0], tuple):
         if not isinstance(x0, Blocks) or len(x0) != len(shape):
-            raise ShapeError(f"x0 must be Blocks of {len(shape)} arrays of shapes {shape}")
+            given = f"Blocks of {len(x0)}" if isinstance(x0, Blocks) else f"one array of shape {tuple(x0.shape)}"
+            raise ShapeError(f"x0 must be Blocks of {len(shape)} arrays of shapes {shape}, got {given}")
         for block, part in zip(x0, shape, strict=True):
             _check_shape(block, part, batch_ndim)
     elif isinstance(x0, Blocks):

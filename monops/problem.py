@@ -31,7 +31,7 @@ class Summand(ABC):
 
     def __truediv__(self, divisor: Any) -> Any:
         """1/divisor times this: the divisor is a number other than 0."""
-        if getattr(divisor, "ndim", 0) > 0 or divisor == 0:
+        if isinstance(divisor, str) or getattr(divisor, "ndim", 0) > 0 or divisor == 0:
             raise DataError(f"{type(self).__name__} can be divided by a number other than 0, not by {divisor!r}")
         return self * (1.0 / float(divisor))
 

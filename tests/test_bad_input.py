@@ -50,6 +50,13 @@ TABLE: list[tuple[str, Callable[[], Any], type[Exception], list[str]]] = [
         errors.DataError,
         ["constants=Constants("],
     ),
+    (
+        "one array as the start of a game",
+        lambda: monops.solve(monops.matrix_game(EYE), x0=ONES),
+        errors.ShapeError,
+        ["Blocks of 2", "got one array of shape (3,)"],
+    ),
+    ("division by text", lambda: monops.L1Norm() / "2", errors.DataError, ["other than 0"]),
     ("division by zero", lambda: monops.L1Norm() / 0, errors.DataError, ["L1Norm", "other than 0"]),
     (
         "a class in place of a method",
