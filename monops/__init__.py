@@ -8,6 +8,7 @@ from monops import acceleration, algorithms, arrays, constants, errors, function
 from monops.acceleration import *  # noqa: F403
 from monops.algorithms import Algorithm, Assessment, Solution, assess
 from monops.algorithms.cocoercive import *  # noqa: F403
+from monops.algorithms.fixed_points import *  # noqa: F403
 from monops.algorithms.lipschitz import *  # noqa: F403
 from monops.algorithms.newton import *  # noqa: F403
 from monops.algorithms.primal_dual import *  # noqa: F403

@@ -12,6 +12,7 @@ from monops import arrays
 from monops.algorithms import Algorithm
 from monops.arrays import Array
 from monops.linear import LinearMap
+from monops.operators import FixedPoint
 from monops.result import Check, Status, host_rows
 from monops.stopping import ENDED, GO_ON, GOAL, Rule
 
@@ -166,7 +167,7 @@ class Rows:
             fewer = _take(state, keep, count)
             expected = _take(algorithm.step(terms, state), keep, count)
             agree = _agree(algorithm.step(fewer_terms, fewer), expected)
-        except (ValueError, TypeError, IndexError):
+        except (ValueError, TypeError, IndexError, RuntimeError):  # RuntimeError: shapes that do not fit, in torch
             agree = False
         if not agree:
             self.index = None if not self.aside else self.index
@@ -221,6 +222,8 @@ def _take_terms(item: Any, positions: np.ndarray[Any, Any], count: int, ndims: s
         return _take(item, positions, count) if item.ndim in ndims else item
     if isinstance(item, LinearMap):
         return item
+    if isinstance(item, FixedPoint):
+        return item.take_rows(positions)
     if isinstance(item, tuple):
         parts = [_take_terms(part, positions, count, ndims) for part in item]
         if all(new is old for new, old in zip(parts, item, strict=True)):

@@ -12,8 +12,9 @@ from typing import Any, final
 
 import numpy as np
 
+from monops import arrays
 from monops.errors import DataError
-from monops.result import Check
+from monops.result import Check, host_rows
 
 __all__ = [
     "ChangeBelow",
@@ -22,6 +23,7 @@ __all__ = [
     "IterationLimit",
     "RelativeGapBelow",
     "RelativeResidualBelow",
+    "RelativeToPointBelow",
     "ResidualBelow",
     "Rule",
     "TimeLimit",
@@ -145,6 +147,16 @@ class RelativeResidualBelow(_Threshold):
 
     def verdict(self, check: Check) -> Verdict:
         return np.where(np.asarray(check.residual) <= self.tol * np.asarray(check.first_residual), GOAL, GO_ON)
+
+
+@final
+@dataclass(frozen=True)
+class RelativeToPointBelow(_Threshold):
+    """Goal: residual <= tol times |x|, in each row: of fixed points z = f(z), |z - f(z)| <= tol |z|."""
+
+    def verdict(self, check: Check) -> Verdict:
+        size = np.asarray(host_rows(arrays.norm(check.x, np.ndim(check.residual))))
+        return np.where(np.asarray(check.residual) <= self.tol * size, GOAL, GO_ON)
 
 
 @final

@@ -6,6 +6,7 @@ except ImportError as error:
     raise ImportError("monops_nn needs torch: pip install 'monops[nn]'") from error
 
 from monops_nn.activations import ACTIVATIONS
+from monops_nn.deq import DEQ
 from monops_nn.loading import load_original
 from monops_nn.mondeq import MonDEQ
 from monops_nn.newton import LayerNewton
@@ -32,6 +33,7 @@ __all__ = [
     "ActivationOperator",
     "CircularConvolution",
     "CoupledDerivative",
+    "DEQ",
     "DenseSystem",
     "EquilibriumOperator",
     "Graph",

@@ -7,10 +7,8 @@ import sys
 from pathlib import Path
 
 from monops.errors import DataError, MonopsError
-from monops_nn.datasets import DATA
-from monops_nn.models import MODELS
-from monops_nn.training import Options, train
-from monops_nn.training.options import SCHEDULES
+from monops_nn.training import Options, Outcome, train
+from monops_nn.training.options import DATA, MODELS, SCHEDULES
 from monops_nn.training.plots import plot
 from monops_nn.training.progress import progress
 from monops_nn.training.records import CHECKPOINT
@@ -20,10 +18,11 @@ def parser() -> argparse.ArgumentParser:
     """Commands and options; defaults are those of `Options`."""
     top = argparse.ArgumentParser(prog="monops", description="Equilibrium networks: train them, look at how they did.")
     commands = top.add_subparsers(dest="command", required=True)
-    add = commands.add_parser("train", help="train an image classifier with an equilibrium layer").add_argument
+    add = commands.add_parser("train", help="train an equilibrium network").add_argument
     default = Options()
-    add("--data", choices=tuple(DATA), default=default.data)
+    add("--data", choices=DATA, default=default.data)
     add("--model", choices=MODELS, default=default.model)
+    add("--set", dest="settings", action="append", default=[], metavar="NAME=VALUE", help="of the model, e.g. width=96; repeat")
     add("--epochs", type=int, default=default.epochs)
     add("--batch-size", type=int, default=default.batch_size)
     add("--learning-rate", type=float, default=default.learning_rate, help="the largest of the schedule")
@@ -51,11 +50,12 @@ def main(arguments: list[str] | None = None) -> int:
         if command == "plot":
             print(plot(out))
             return 0
-        resume, options = given.pop("resume"), Options(**given)
+        resume, settings = given.pop("resume"), tuple(given.pop("settings"))
+        options = Options(settings=settings, **given)
         with progress(options.epochs) as report:
             outcome = train(options, out, resume=resume, report=report)
         state = "all epochs done" if outcome.finished else f"stopped after {options.minutes:g} minutes"
-        print(f"test accuracy {100 * outcome.accuracy:.2f} % after {outcome.step} steps, {outcome.seconds:.0f} s: {state}")
+        print(f"test {_headline(outcome)} after {outcome.step} steps, {outcome.seconds:.0f} s: {state}")
         print(_curves(out, f"{options.model} on {options.data}"))
     except (MonopsError, OSError) as error:
         print(f"monops {command}: {error}", file=sys.stderr)
@@ -65,6 +65,13 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"\nmonops {command}: stopped{saved}", file=sys.stderr)
         return 130
     return 0
+
+
+def _headline(outcome: Outcome) -> str:
+    """The number that says most; shares as percentages."""
+    value = outcome.measured[outcome.headline]
+    share = outcome.headline == "accuracy"
+    return f"{outcome.headline} {100 * value:.2f} %" if share else f"{outcome.headline} {value:.4g}"
 
 
 def _curves(out: Path, title: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -86,6 +86,8 @@ class MonDEQ(nn.Module):
     >>> bool((z - torch.relu(layer.linear(z) + layer.injection(x))).abs().max() < 1e-4)
     True
     """
+
+    SETTINGS: ClassVar[tuple[str, ...]] = ("tol", "max_iter", "gradient", "fixed_steps")
 
     def __init__(
         self,

@@ -3,34 +3,37 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any
+from typing import Any, ClassVar, Protocol
 
 from monops import acceleration
 from monops.algorithms import Algorithm, methods
 from monops.errors import DataError
 from monops_nn.newton import LayerNewton
 
-if TYPE_CHECKING:
-    from monops_nn.mondeq import MonDEQ
 
-PLAIN = ("tol", "max_iter", "gradient", "fixed_steps")
+class Solving(Protocol):
+    """A layer with a solver: the names of its plain settings, and its methods."""
+
+    SETTINGS: ClassVar[tuple[str, ...]]
+    algorithm: Any
+    backward_algorithm: Any
 
 
-def settings_of(layer: MonDEQ) -> dict[str, Any]:
+def settings_of(layer: Solving) -> dict[str, Any]:
     """What ``restore_settings`` needs to make the solver of another layer the same."""
-    state: dict[str, Any] = {name: getattr(layer, name) for name in PLAIN}
+    state: dict[str, Any] = {name: getattr(layer, name) for name in layer.SETTINGS}
     state["algorithm"] = _write(layer.algorithm)
     state["backward_algorithm"] = _write(layer.backward_algorithm)
     return state
 
 
-def restore_settings(layer: MonDEQ, state: dict[str, Any]) -> None:
+def restore_settings(layer: Solving, state: dict[str, Any]) -> None:
     """Set the solver of a layer from a state_dict; DataError where it names something unknown."""
-    unknown = set(state) - {*PLAIN, "algorithm", "backward_algorithm"}
+    unknown = set(state) - {*layer.SETTINGS, "algorithm", "backward_algorithm"}
     if unknown:
         raise DataError(f"the state_dict holds unknown solver settings {sorted(unknown)}: it is of another version of monops")
     algorithm, backward = _read(state.get("algorithm")), _read(state.get("backward_algorithm"))
-    for name in PLAIN:
+    for name in layer.SETTINGS:
         if name in state:
             setattr(layer, name, state[name])
     layer.algorithm, layer.backward_algorithm = algorithm, backward

@@ -79,6 +79,7 @@ class Anderson(Acceleration):
     cost: ClassVar[str] = "1 step of the wrapped method, inner products with the memory"
     evaluations: ClassVar[float] = 2.5
     typical_iterations: ClassVar[float] = 500
+    takes_any_map: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if self.memory < 1 or self.memory != int(self.memory):

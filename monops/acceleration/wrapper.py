@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, NamedTuple
 
 from monops import arrays
 from monops.algorithms import Algorithm, Solution, assess
@@ -39,6 +40,7 @@ class Acceleration(Algorithm):
     """
 
     method: Algorithm | None = None
+    takes_any_map: ClassVar[bool] = False
 
     @property
     @abstractmethod
@@ -53,6 +55,8 @@ class Acceleration(Algorithm):
         else:
             method, inner = self.method, self.method.match(problem)
         a = method.averagedness(inner) if method.is_map else None
+        if a is None and self.takes_any_map and method.takes_any_map and method.is_map:
+            return self._unproven(method, inner, problem.batch_ndim)
         if a is None:
             self.refuse(
                 Missing(
@@ -70,6 +74,11 @@ class Acceleration(Algorithm):
             upper_included=inner.guarantee.upper_included,
         )
         return Terms(method, inner, a, problem.batch_ndim, inner.step_size, guarantee, inner.constants, inner.notes)
+
+    def _unproven(self, method: Algorithm, inner: Any, batch_ndim: int) -> Terms:
+        """Terms for a map of which nothing is proven, so that nothing is for the acceleration."""
+        proven = replace(inner.guarantee, source=f"{self.rate[1]}; {inner.guarantee.source}")
+        return Terms(method, inner, math.nan, batch_ndim, inner.step_size, proven, inner.constants, inner.notes)
 
     def _choose(self, problem: Inclusion) -> tuple[Algorithm, Any]:
         refusals = []
@@ -108,9 +117,8 @@ class Acceleration(Algorithm):
 
 
 def image(terms: Terms, z: Array) -> tuple[Any, Array]:
-    """The state of the wrapped method after one step from z, and Tz."""
-    after = terms.method.step(terms.inner, terms.method.at(terms.inner, z))
-    return after, terms.method.governing(terms.inner, after)
+    """A state of the wrapped method with an answer for z, and Tz."""
+    return terms.method.image(terms.inner, z)
 
 
 def product(terms: Terms, u: Array, v: Array) -> Array:

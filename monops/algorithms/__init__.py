@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from monops import arrays
-from monops.algorithms import cocoercive, lipschitz, newton, primal_dual, resolvents, stochastic
+from monops.algorithms import cocoercive, fixed_points, lipschitz, newton, primal_dual, resolvents, stochastic
 from monops.algorithms.algorithm import Algorithm, Solution
 from monops.errors import NotApplicableError
 from monops.linear import LinearMap
@@ -16,7 +16,7 @@ from monops.linear.dense import EXACT_LIMIT
 from monops.problem import Inclusion
 
 FEW = 5  # iterations, at least, by which a method with a linear rate is expected to take
-FAMILIES = (cocoercive, lipschitz, resolvents, primal_dual, newton, stochastic)
+FAMILIES = (cocoercive, lipschitz, resolvents, primal_dual, newton, stochastic, fixed_points)
 
 
 __all__ = ["FAMILIES", "Algorithm", "Assessment", "Solution", "assess", "best_method", "grouped_refusals", "methods"]

@@ -56,6 +56,7 @@ class Algorithm(ABC):
     needs_constants: ClassVar[bool] = True  # whether ``match`` asks for norms, which may cost more than a whole solve
     is_candidate: ClassVar[bool] = True  # whether ``solve`` may choose it unasked
     is_map: ClassVar[bool] = False  # whether a step is z+ = T z for a map T that does not change
+    takes_any_map: ClassVar[bool] = False  # whether it runs on maps of which nothing is proven, and says so
 
     @abstractmethod
     def match(self, problem: Inclusion) -> Any:
@@ -88,6 +89,11 @@ class Algorithm(ABC):
     def at(self, terms: Any, z: Array) -> Any:
         """A state with the governing point z: ``governing(step(at(z)))`` is T z."""
         return self.init(terms, z)
+
+    def image(self, terms: Any, z: Array) -> tuple[Any, Array]:
+        """A state that offers an answer and its certificate for z, and Tz: what accelerations evaluate."""
+        after = self.step(terms, self.at(terms, z))
+        return after, self.governing(terms, after)
 
     def rebase(self, terms: Any, state: Any) -> Any:
         """A first state for other terms from a state of this method: a warm start with all that still holds."""

@@ -2,6 +2,7 @@
 
 from monops.operators.affine import Affine, Skew
 from monops.operators.calculus import Custom, OperatorSum, Yosida
+from monops.operators.fixed_point import FixedPoint
 from monops.operators.games import BlockAffine, PseudoGradient, SmoothSaddle
 from monops.operators.matrix_free import MatrixFreeAffine
 from monops.operators.operator import Inverse, Operator, ScaledOperator, Shifted
@@ -11,6 +12,7 @@ __all__ = [
     "Affine",
     "BlockAffine",
     "Custom",
+    "FixedPoint",
     "Inverse",
     "MatrixFreeAffine",
     "NormalCone",

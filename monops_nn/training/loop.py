@@ -12,18 +12,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional
+from torch import nn
 
 from monops.errors import DataError, NotConvergedError
-from monops_nn.datasets import Images, load_images
-from monops_nn.models import Classifier, build
+from monops_nn.datasets import Images
 from monops_nn.training.interrupt import Interrupt
-from monops_nn.training.monitor import look
 from monops_nn.training.options import Options
 from monops_nn.training.records import CHECKPOINT, WEIGHTS, Records
+from monops_nn.training.targets import task_of
+from monops_nn.training.task import Task
 
-SHIFT = 4  # pixels, of the augmentation
 SAVE_EVERY = 60.0  # seconds
 NOTE_EVERY = 20  # steps between two lines about the loss
 Report = Callable[[dict[str, Any]], None]
@@ -31,10 +29,11 @@ Report = Callable[[dict[str, Any]], None]
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run ended: the trained network, its accuracy on the test set, and whether all epochs were done."""
+    """How a run ended: the trained network, what was measured on the test set, and whether all epochs were done."""
 
-    model: Classifier
-    accuracy: float
+    model: nn.Module
+    measured: dict[str, float]
+    headline: str  # which of the numbers says most
     step: int
     seconds: float
     finished: bool
@@ -48,7 +47,7 @@ def train(
     images: Images | None = None,
     report: Report = lambda line: None,
 ) -> Outcome:
-    """Train a network of `monops_nn.models` and leave metrics.jsonl, checkpoint.pt and weights.pt in a folder.
+    """Train a network and leave metrics.jsonl, checkpoint.pt and weights.pt in a folder.
 
     Parameters
     ----------
@@ -93,36 +92,31 @@ def train(
     """
     if options.threads is not None:
         torch.set_num_threads(options.threads)
-    data = load_images(options.data, options.folder, download=options.download) if images is None else images
-    run = Run(options, data, Records(Path(out)), report)
+    torch.manual_seed(options.seed)
+    run = Run(options, task_of(options, images), Records(Path(out)), report)
     if resume:
         run.restore()
     else:
         run.records.start()
-        run.note(kind="start", options=options.plain(), source=data.source, parameters=run.parameters)
+        run.note(kind="start", options=options.plain(), source=run.task.source, parameters=run.parameters)
     with Interrupt() as interrupt:
         finished = run.epochs(interrupt)
-    accuracy = run.evaluate()
+    measured = run.evaluate()
     run.save()
     run.records.save(WEIGHTS, run.model.state_dict())
-    return Outcome(run.model, accuracy, run.step, run.seconds, finished)
+    return Outcome(run.model, measured, run.task.headline, run.step, run.seconds, finished)
 
 
 class Run:
     """A run while it goes on."""
 
-    def __init__(self, options: Options, data: Images, records: Records, report: Report) -> None:
-        self.options, self.data, self.records, self.report = options, data, records, report
-        torch.manual_seed(options.seed)
-        self.model = build(options.model, options.data, options.monotonicity, tol=options.tolerance)
+    def __init__(self, options: Options, task: Task, records: Records, report: Report) -> None:
+        self.options, self.task, self.records, self.report = options, task, records, report
+        self.model, self.steps_an_epoch = task.model, task.steps_an_epoch
         self.optimizer = torch.optim.Adam(self.model.parameters(), lr=options.learning_rate)
-        self.steps_an_epoch = len(data.train_images) // options.batch_size
-        if self.steps_an_epoch < 1:
-            raise DataError(f"batch_size={options.batch_size} is more than the {len(data.train_images)} images there are")
         self.step, self.spent = 0, 0.0
         self.began = self.saved = self.resumed = time.perf_counter()  # resumed: when training went on after an evaluation
-        self.order, self.ordered = torch.empty(0, dtype=torch.int64), -1
-        self.tested = (-1, 0.0)  # step and accuracy of the last evaluation
+        self.tested: tuple[int, dict[str, float]] = (-1, {})  # step and numbers of the last evaluation
 
     @property
     def parameters(self) -> int:
@@ -163,29 +157,15 @@ class Run:
         """A generator of its own for each epoch and each step: nothing of it need be saved."""
         return torch.Generator().manual_seed(1_000_003 * self.options.seed + number)
 
-    def batch(self) -> tuple[Tensor, Tensor]:
-        """The images and labels of the present step."""
-        epoch = self.step // self.steps_an_epoch
-        if self.ordered != epoch:
-            self.order, self.ordered = torch.randperm(len(self.data.train_images), generator=self.random(epoch)), epoch
-        begin = self.step % self.steps_an_epoch * self.options.batch_size
-        rows = self.order[begin : begin + self.options.batch_size]
-        images = self.data.train_images[rows]
-        if self.options.augment:
-            images = _augmented(images, self.random(self.step))
-        return self.data.scaled(images), self.data.train_labels[rows]
-
     def train_step(self) -> None:
         """One step of Adam."""
         for group in self.optimizer.param_groups:
             group["lr"] = self.options.rate_at(self.step, self.steps_an_epoch)
-        x, labels = self.batch()
-        scores = self.model(x)
-        loss = functional.cross_entropy(scores, labels)
+        batch = self.task.batch(self.step, self.random(self.step), self.random(self.step // self.steps_an_epoch))
+        loss, noted = self.task.loss(batch)
         value = float(loss.detach())
         if not math.isfinite(value):
-            images = "" if bool(torch.isfinite(x).all()) else ", for images that are not finite"
-            raise self.failure(f"the loss is {value}{images}")
+            raise self.failure(f"the loss is {value}{_broken_data(batch)}")
         self.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         gradients = {name: p.grad for name, p in self.model.named_parameters() if p.grad is not None}
@@ -196,9 +176,8 @@ class Run:
         self.optimizer.step()
         self.step += 1
         if self.step % NOTE_EVERY == 0:
-            right = float((scores.argmax(1) == labels).float().mean())
             rate = self.optimizer.param_groups[0]["lr"]
-            self.note(kind="train", loss=value, accuracy=right, learning_rate=rate, gradient_norm=norm)
+            self.note(kind="train", loss=value, **noted, learning_rate=rate, gradient_norm=norm)
 
     def failure(self, what: str) -> NotConvergedError:
         """What to raise when a step cannot be taken; the state before it is saved."""
@@ -210,35 +189,26 @@ class Run:
 
     def monitor(self) -> None:
         """The solver on a fixed batch of the test set."""
-        rows = slice(0, self.options.batch_size)
-        x, labels = self.data.scaled(self.data.test_images[rows]), self.data.test_labels[rows]
-        self.note(kind="solver", **look(self.model, x, labels))
+        self.note(kind="solver", **self.task.look())
 
     @torch.no_grad()
-    def evaluate(self) -> float:
-        """Accuracy and loss on the whole test set; what was evaluated after this step is not again."""
+    def evaluate(self) -> dict[str, float]:
+        """The numbers of the test set; what was evaluated after this step is not again."""
         if self.tested[0] == self.step:
             return self.tested[1]
         trained = time.perf_counter() - self.resumed
         self.model.eval()
-        right, loss, count = 0, 0.0, len(self.data.test_images)
-        for begin in range(0, count, self.options.batch_size):
-            rows = slice(begin, begin + self.options.batch_size)
-            labels = self.data.test_labels[rows]
-            scores = self.model(self.data.scaled(self.data.test_images[rows]))
-            right += int((scores.argmax(1) == labels).sum())
-            loss += float(functional.cross_entropy(scores, labels, reduction="sum"))
+        measured = self.task.evaluate()
         self.model.train()
         self.note(
             kind="test",
-            accuracy=right / count,
-            loss=loss / count,
+            **measured,
             training_seconds=round(trained, 3),
             processor_seconds=round(time.process_time(), 3),  # of this process: what a machine shared with others leaves out
             peak_memory_mb=_peak_memory(),
         )
-        self.tested, self.resumed = (self.step, right / count), time.perf_counter()
-        return right / count
+        self.tested, self.resumed = (self.step, measured), time.perf_counter()
+        return measured
 
     def state(self) -> dict[str, Any]:
         """All that the next step depends on."""
@@ -270,15 +240,10 @@ class Run:
         self.records.keep_until(self.step)
 
 
-def _augmented(images: Tensor, generator: torch.Generator) -> Tensor:
-    count, _, height, width = images.shape
-    flips = torch.rand(count, generator=generator) < 0.5
-    down, right = (torch.randint(0, 2 * SHIFT + 1, (count,), generator=generator) for _ in range(2))
-    padded = nn.functional.pad(images, (SHIFT,) * 4)
-    rows = down[:, None] + torch.arange(height)
-    columns = right[:, None] + torch.arange(width)
-    columns = torch.where(flips[:, None], columns.flip(1), columns)
-    return padded[torch.arange(count)[:, None, None], :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+def _broken_data(batch: Any) -> str:
+    parts = batch if isinstance(batch, (tuple, list)) else (batch,)
+    broken = any(isinstance(part, torch.Tensor) and not bool(torch.isfinite(part).all()) for part in parts)
+    return ", for data that are not finite" if broken else ""
 
 
 def _peak_memory() -> float:

@@ -9,9 +9,19 @@ from pathlib import Path
 from typing import Any
 
 from monops.errors import DataError
-from monops_nn.datasets import DATA
-from monops_nn.models import MODELS
 
+DATA = ("mnist", "fashion-mnist", "cifar10", "tinyshakespeare", "wikitext-103", "shapes")
+MODELS = (
+    "dense",
+    "single-convolution",
+    "multi-tier",
+    "multiscale",
+    "monotone-multiscale",
+    "residual",
+    "transformer",
+    "boltzmann",
+    "robust-dense",
+)
 SCHEDULES = ("cycle", "steps", "constant")
 
 
@@ -21,8 +31,11 @@ class Options:
 
     Parameters
     ----------
-    data : {"mnist", "fashion-mnist", "cifar10"}
-    model : {"dense", "single-convolution", "multi-tier"}
+    data : {"mnist", "fashion-mnist", "cifar10", "tinyshakespeare", "wikitext-103", "shapes"}
+    model : {"dense", "single-convolution", "multi-tier", ...}
+        One of `MODELS`; `monops_nn.training.targets` says which data each takes.
+    settings : tuple of str
+        ``name=value`` for what a model has besides, for example ``width=96``.
     epochs, batch_size : int
     learning_rate : float
         Of Adam; the largest, where a schedule changes it.
@@ -62,6 +75,7 @@ class Options:
 
     data: str = "mnist"
     model: str = "dense"
+    settings: tuple[str, ...] = ()
     epochs: int = 10
     batch_size: int = 128
     learning_rate: float = 1e-3
@@ -77,7 +91,7 @@ class Options:
     download: bool = False
 
     def __post_init__(self) -> None:
-        for name, choices in (("data", tuple(DATA)), ("model", MODELS), ("schedule", SCHEDULES)):
+        for name, choices in (("data", DATA), ("model", MODELS), ("schedule", SCHEDULES)):
             if getattr(self, name) not in choices:
                 raise DataError(f"{name}={getattr(self, name)!r} is unknown: choose one of {', '.join(choices)}")
         for name in ("epochs", "batch_size", "monitor_every"):
@@ -103,7 +117,13 @@ class Options:
 
     def plain(self) -> dict[str, Any]:
         """As numbers and strings."""
-        return {name: str(value) if isinstance(value, Path) else value for name, value in dataclasses.asdict(self).items()}
+        return {name: _plain(value) for name, value in dataclasses.asdict(self).items()}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Path):
+        return str(value)
+    return list(value) if isinstance(value, tuple) else value
 
 
 def _positive(name: str, value: Any, kind: type) -> None:

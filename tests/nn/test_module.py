@@ -53,8 +53,8 @@ def test_the_settings_of_the_solver_travel_with_the_weights(algorithm: Any) -> N
 def test_settings_of_another_version_are_named() -> None:
     module = layer()
     state = module.state_dict()
-    state["_extra_state"] = {**state["_extra_state"], "algorithm": {"name": "Picard"}}
-    with pytest.raises(errors.DataError, match="the method 'Picard', which this version"):
+    state["_extra_state"] = {**state["_extra_state"], "algorithm": {"name": "Landweber"}}
+    with pytest.raises(errors.DataError, match="the method 'Landweber', which this version"):
         layer().load_state_dict(state)
     state["_extra_state"] = {"tolerance": 1.0}
     with pytest.raises(errors.DataError, match=r"unknown solver settings \['tolerance'\]"):

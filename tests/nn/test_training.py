@@ -17,6 +17,7 @@ from monops.errors import DataError, NotConvergedError
 from monops_nn import cli, models
 from monops_nn.datasets import Images
 from monops_nn.training import Options, loop, train
+from monops_nn.training import images as images_task
 from monops_nn.training.interrupt import Interrupt
 from monops_nn.training.monitor import look
 from monops_nn.training.progress import progress
@@ -82,7 +83,7 @@ def test_what_a_run_records(tmp_path: Path) -> None:
     solver = next(line for line in seen if line["kind"] == "solver")
     assert solver["residual"] <= TINY.tolerance
     assert solver["conditioning"] >= 1.0
-    assert outcome.accuracy == seen[-1]["accuracy"]
+    assert outcome.measured["accuracy"] == seen[-1]["accuracy"]
     pytest.importorskip("matplotlib", reason="plots need matplotlib")
     from monops_nn.training.plots import plot
 
@@ -91,7 +92,7 @@ def test_what_a_run_records(tmp_path: Path) -> None:
 
 def test_squares_are_learned(tmp_path: Path) -> None:
     options = dataclasses.replace(TINY, epochs=10, augment=False)
-    assert train(options, tmp_path, images=some_images()).accuracy > 0.9
+    assert train(options, tmp_path, images=some_images()).measured["accuracy"] > 0.9
 
 
 def test_a_time_limit_ends_with_an_evaluation_and_a_checkpoint(tmp_path: Path) -> None:
@@ -117,7 +118,7 @@ def test_what_is_not_finite_is_named_and_the_state_before_it_is_kept(tmp_path: P
     broken = some_images()._replace(mean=(float("nan"),))
     with (
         pytest.warns(UserWarning, match="non-finite"),
-        pytest.raises(NotConvergedError, match="the loss is nan, for images that are not finite at step 0: lower"),
+        pytest.raises(NotConvergedError, match="the loss is nan, for data that are not finite at step 0: lower"),
     ):
         train(options, tmp_path / "images", images=broken)
     assert torch.load(tmp_path / "images" / CHECKPOINT, weights_only=True)["step"] == 0
@@ -223,7 +224,7 @@ def test_the_command_says_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFi
     assert "has no metrics: train there first" in capsys.readouterr().err
     assert not (tmp_path / "nothing").exists()
     (tmp_path / "file").touch()
-    monkeypatch.setattr(loop, "load_images", lambda *places, **options: some_images())
+    monkeypatch.setattr(images_task, "load_images", lambda *places, **options: some_images())
     assert cli.main(["train", "--out", str(tmp_path / "file"), "--batch-size", "8"]) == 1
     assert "file cannot be made (File exists): choose another folder" in capsys.readouterr().err
     with pytest.raises(SystemExit):
@@ -245,7 +246,7 @@ def test_what_a_run_says_without_a_terminal(capsys: pytest.CaptureFixture[str]) 
 
 def test_a_run_by_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("matplotlib", reason="plots need matplotlib")
-    monkeypatch.setattr(loop, "load_images", lambda *places, **options: some_images())
+    monkeypatch.setattr(images_task, "load_images", lambda *places, **options: some_images())
     command = ["train", "--epochs", "2", "--batch-size", "32", "--out", str(tmp_path / "run")]
     assert cli.main(command) == 0
     out = capsys.readouterr().out
@@ -270,7 +271,7 @@ def test_the_command_after_an_interrupt(
     def interrupted(*places: Any, **options: Any) -> Images:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(loop, "load_images", interrupted)
+    monkeypatch.setattr(images_task, "load_images", interrupted)
     assert cli.main(["train", "--out", str(tmp_path / "run")]) == 130
     assert "stopped before the first step" in capsys.readouterr().err
 
@@ -280,7 +281,7 @@ def test_the_command_after_an_interrupt(
         signal.raise_signal(signal.SIGTERM)
         step_once(run)
 
-    monkeypatch.setattr(loop, "load_images", lambda *places, **options: some_images())
+    monkeypatch.setattr(images_task, "load_images", lambda *places, **options: some_images())
     monkeypatch.setattr(loop.Run, "train_step", stops)
     assert cli.main(["train", "--out", str(tmp_path / "run"), "--batch-size", "8"]) == 130
     assert f"the state is in {tmp_path / 'run'}, go on with --resume" in capsys.readouterr().err

@@ -1,0 +1,101 @@
+"""The residual z - f(z) of a map f, whose zeros are the fixed points of f."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, final
+
+from monops import arrays
+from monops.arrays import Array
+from monops.constants import Constants
+from monops.errors import DataError
+from monops.operators.operator import Operator
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class FixedPoint(Operator):
+    """z -> z - f(z, *inputs): its zeros are the fixed points z = f(z, *inputs).
+
+    Parameters
+    ----------
+    map : callable
+        f, from a point (array or Blocks) and the inputs to a point of the same shape.
+    inputs : tuple of arrays, default ()
+        What else f reads. With ``solve(batch_ndim=1)`` their first axis is that of the rows: they are put aside with them.
+    lipschitz : float, optional
+        A Lipschitz constant q of f in its first argument. With q <= 1 there are theorems; with q < 1 the fixed point is unique.
+
+    Raises
+    ------
+    DataError
+        When f cannot be called, or q is negative or not finite.
+
+    Notes
+    -----
+    **Constants** with q <= 1: mu = 1 - q, beta = 1/(1 + q) and L = 1 + q: the numbers 1 - w with |w| <= q lie in the disk of the
+    numbers s with Re s >= beta |s|^2 (Ryu, Hannah and Yin 2021). With q > 1 only L is known, and without q nothing: ``solve`` then
+    refuses to choose, and the methods for any map (Picard, Anderson(Picard()), Broyden, NewtonKrylov) have to be asked for by
+    name. **Cost** one value of f.
+
+    References
+    ----------
+    Banach (1922). Ryu, Hannah and Yin (2021), Scaled relative graphs.
+
+    Examples
+    --------
+    >>> import numpy as np, monops
+    >>> A = FixedPoint(lambda z: 0.5 * np.cos(z), lipschitz=0.5)
+    >>> result = monops.solve(A, x0=np.zeros(1), tol=1e-12)
+    >>> np.round(result.x, 6), result.error_bound < 1e-11
+    (array([0.450184]), True)
+    >>> np.round(monops.solve(FixedPoint(np.cos), monops.Anderson(monops.Picard()), x0=np.zeros(1)).x, 6)
+    array([0.739085])
+    """
+
+    map: Callable[..., Array]
+    inputs: tuple[Array, ...] = ()
+    lipschitz: float | None = None
+
+    def __post_init__(self) -> None:
+        if not callable(self.map):
+            raise DataError(f"FixedPoint: the map must be callable, got {type(self.map).__name__}")
+        if not isinstance(self.inputs, tuple):
+            raise DataError(f"FixedPoint: inputs must be a tuple of arrays, got {type(self.inputs).__name__}")
+        q = self.lipschitz
+        if q is not None and (isinstance(q, bool) or not 0 <= q < math.inf):
+            raise DataError(f"FixedPoint: lipschitz={q!r} must be a finite number >= 0, or None where it is not known")
+
+    @cached_property
+    def constants(self) -> Constants:
+        q = self.lipschitz
+        if q is None:
+            return Constants()
+        if q > 1:
+            return Constants(lipschitz=1 + q, why="rule: 1 + the given Lipschitz constant of the map")
+        return Constants(1 - q, 1 / (1 + q), 1 + q, why="rule: from the given Lipschitz constant of the map")
+
+    def named_arrays(self, name: str = "") -> Iterator[tuple[str, Array]]:
+        return iter(())  # the map is free to take inputs of any type
+
+    def take_rows(self, positions: Any) -> FixedPoint:
+        """The same operator for some of the rows."""
+
+        def take(leaf: Array) -> Array:
+            xp = arrays.namespace(leaf)
+            return xp.take(leaf, arrays.from_numpy(positions, leaf, xp.int64), axis=0)
+
+        return replace(self, inputs=tuple(arrays.tree_map(take, part) for part in self.inputs))
+
+    def forward(self, x: Array) -> Array:
+        return x - self.image(x)
+
+    def image(self, x: Array) -> Array:
+        """f(x)."""
+        return self.map(x, *self.inputs)
+
+    def formula(self, x: str) -> str:
+        return f"{x} - f({x})"
