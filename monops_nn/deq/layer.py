@@ -164,23 +164,22 @@ class DEQ(nn.Module):
             return as_state(self._unrolled(map_, inputs, start), several)
         result = self._solve(map_, inputs, start)
         self._report(result, "forward")
-        return as_state(self._attached(map_, inputs, tuple(leaves(result.x))), several)
+        return as_state(self._attached(map_, inputs, _answer(result)), several)
 
     @torch.no_grad()
     def solve(self, *inputs: Tensor, z0: State | None = None) -> EquilibriumSolution:
         """The fixed point with the truth about it: status, residual and iterations of each sample; no gradient, no warning."""
         start, several = self._start(inputs, z0)
         result = self._solve(self._map(inputs, several), inputs, start)
-        parts = tuple(leaves(result.x))
+        parts = _answer(result)
         size = torch.stack([part.flatten(1).square().sum(1) for part in parts]).sum(0).sqrt()
         residual = torch.as_tensor(result.residual, dtype=size.dtype, device=size.device)
         relative = torch.where(residual == 0, residual, residual / size)
-        broken = torch.as_tensor([status is Status.NON_FINITE for status in result.row_status], device=size.device)
         return EquilibriumSolution(
             as_state(parts, several),
             result.status,
             result.row_status,
-            relative.masked_fill(broken, math.nan),
+            relative,
             torch.as_tensor(result.iterations, device=size.device),
             result.algorithm,
             result.message,
@@ -207,7 +206,7 @@ class DEQ(nn.Module):
 
         result = self._solve(map_, inputs, start, keep)
         self._report(result, "forward")
-        z = self._attached(map_, inputs, tuple(leaves(result.x)))
+        z = self._attached(map_, inputs, _answer(result))
         others = (*inputs, *self._weights())
         return as_state(z, several), tuple(as_state(map_.evaluate(point, others), several) for point in seen)
 
@@ -283,7 +282,7 @@ class DEQ(nn.Module):
     def _backward_solve(self, pull: Callable[..., Any], start: Leaves) -> Leaves:
         result = self._run(FixedPoint(pull), self.backward_algorithm, start, False)
         self._report(result, "backward")
-        return tuple(leaves(result.x))
+        return _answer(result)
 
     def _attached(self, map_: CellMap, inputs: tuple[Tensor, ...], z: Leaves) -> Leaves:
         """The solution z with the gradient that was asked for."""
@@ -344,3 +343,10 @@ class DEQ(nn.Module):
 
     def extra_repr(self) -> str:
         return f"algorithm={self.algorithm.name}, tol={self.tol:g}, max_iter={self.max_iter}, gradient={self.gradient!r}"
+
+
+def _answer(result: Result) -> Leaves:
+    """The tensors of a result, NaN in samples that became non-finite."""
+    broken = [row for row, status in enumerate(result.row_status) if status is Status.NON_FINITE]
+    parts = tuple(leaves(result.x))
+    return tuple(part.index_fill(0, torch.tensor(broken, device=part.device), math.nan) for part in parts) if broken else parts

@@ -9,7 +9,7 @@ from torch import Tensor
 from monops.arrays import Blocks
 from monops.errors import BackendError, DataError, ShapeError
 
-State = Tensor | tuple[Tensor, ...]
+State = Any  # a tensor, or a tuple of tensors; the first axis of each is that of the samples
 
 
 def leaves_of(state: Any, name: str) -> tuple[Tensor, ...]:
