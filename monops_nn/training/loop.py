@@ -98,7 +98,9 @@ def train(
         run.restore()
     else:
         run.records.start()
-        run.note(kind="start", options=options.plain(), source=run.task.source, parameters=run.parameters)
+        run.note(
+            kind="start", headline=run.task.headline, options=options.plain(), source=run.task.source, parameters=run.parameters
+        )
     with Interrupt() as interrupt:
         finished = run.epochs(interrupt)
     measured = run.evaluate()

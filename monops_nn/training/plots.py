@@ -24,20 +24,24 @@ def plot(folder: str | Path, *, title: str = "") -> Path:
     figure = Figure(figsize=(11, 6.5), layout="constrained")
     axes = figure.subplots(2, 2)
     _curve(axes[0, 0], lines, "train", "loss", "training loss (a batch)", "log")
-    _curve(axes[0, 1], lines, "train", "accuracy", "accuracy", "linear", label="training, a batch", alpha=0.4)
-    _curve(axes[0, 1], lines, "test", "accuracy", "accuracy", "linear", label="test set", marker="o", markersize=3)
-    tested = sorted(line["accuracy"] for line in lines if line["kind"] == "test")
-    if tested:  # the first epochs may leave the picture, so that the last ones can be told apart
+    headline = next((line["headline"] for line in lines if "headline" in line), "accuracy")
+    scale = "linear" if headline == "accuracy" else "log"
+    _curve(axes[0, 1], lines, "train", headline, headline, scale, label="training, a batch", alpha=0.4)
+    _curve(axes[0, 1], lines, "test", headline, headline, scale, label="test set", marker="o", markersize=3)
+    tested = sorted(line["accuracy"] for line in lines if line["kind"] == "test" and "accuracy" in line)
+    if tested and headline == "accuracy":  # the first epochs may leave the picture, so that the last ones can be told apart
         median = tested[len(tested) // 2]
         axes[0, 1].set_ylim(bottom=max(0.0, median - 3.0 * (1.0 - median) - 0.01), top=1.001)
     _curve(axes[1, 0], lines, "solver", "iterations", "iterations", "linear", label="forward")
     _curve(axes[1, 0], lines, "solver", "backward_iterations", "iterations", "linear", label="backward")
     for place in (axes[0, 1], axes[1, 0]):
-        place.legend()
-    _curve(axes[1, 1], lines, "solver", "conditioning", "L/m (bound)", "linear")
-    twin = axes[1, 1].twinx()
-    _curve(twin, lines, "solver", "residual", "largest relative residual", "log", color="tab:orange", alpha=0.6)
-    axes[1, 1].set_title("conditioning L/m of I - W (blue), residual (orange)", fontsize="medium")
+        if place.lines:
+            place.legend()
+    _curve(axes[1, 1], lines, "solver", "residual", "largest relative residual", "log", color="tab:orange", alpha=0.6)
+    axes[1, 1].set_title("residual of the solver", fontsize="medium")
+    if any("conditioning" in line for line in lines):  # of layers with a strongly monotone I - W
+        _curve(axes[1, 1].twinx(), lines, "solver", "conditioning", "L/m (bound)", "linear")
+        axes[1, 1].set_title("conditioning L/m of I - W (blue), residual (orange)", fontsize="medium")
     figure.suptitle(title)
     path = Path(folder) / "curves.png"
     figure.savefig(path, dpi=90)

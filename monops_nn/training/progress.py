@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 PAUSE = 10.0  # seconds between two lines about the loss
-HIDDEN = ("epoch", "seconds", "kind", "step", "options", "method", "backward_residual", "gradient_norm")
+HIDDEN = ("epoch", "seconds", "kind", "step", "options", "headline", "method", "backward_residual", "gradient_norm")
 
 
 @contextlib.contextmanager
@@ -25,7 +25,8 @@ def progress(epochs: int) -> Iterator[Callable[[dict[str, Any]], None]]:
         def show(line: dict[str, Any]) -> None:
             bar.update(task, completed=line["epoch"])
             if line["kind"] == "train":
-                bar.update(task, note=f"loss {line['loss']:.4f}, accuracy {100 * line['accuracy']:.1f} %")
+                noted = {name: value for name, value in line.items() if name not in (*HIDDEN, "learning_rate")}
+                bar.update(task, note=", ".join(f"{name} {_short(value)}" for name, value in noted.items()))
             elif line["kind"] != "solver":
                 bar.console.print(text(line), highlight=False)
 
