@@ -225,6 +225,16 @@ def scale_rows(factors: Array, x: Array) -> Array:
     return tree_map(lambda a: a * namespace(a).reshape(factors, factors.shape + (1,) * (a.ndim - factors.ndim)), x)
 
 
+def add_scaled_rows(y: Array, factors: Array, x: Array) -> Array:
+    """y + ``scale_rows(factors, x)``, in one pass where the library has one."""
+    if isinstance(y, Blocks):
+        return Blocks(add_scaled_rows(a, factors, b) for a, b in zip(y, x, strict=True))
+    fused = getattr(namespace(x), "addcmul", None)  # torch
+    if fused is None or not y.dtype == x.dtype == factors.dtype:
+        return y + scale_rows(factors, x)
+    return fused(y, x, factors.reshape(tuple(factors.shape) + (1,) * (x.ndim - factors.ndim)))
+
+
 def ball_projection(x: Array, radius: float, axes: tuple[int, ...]) -> Array:
     """x / max(1, |x|/radius), |x| Euclidean over the axes: the projection on a ball, or on one for each remaining index.
 

@@ -80,7 +80,8 @@ class Run:
                 self.state = self._put_back(broken, last)
             if ended:
                 fresh = running & ~monitor.running[self.rows.at]
-                self.ended = self.state if not monitor.batch else self._rows_from(fresh, self.state, self.ended)
+                whole = not monitor.batch or bool(np.all(fresh))
+                self.ended = self.state if whole else self._rows_from(fresh, self.state, self.ended)
             previous = point.x
             self.seconds = time.perf_counter() - begin
             report(self.iteration, float(np.max(monitor.residual, initial=0.0)))
@@ -130,7 +131,8 @@ class Run:
         Rows that have ended go on in ``state`` until they are put aside, so that a step that all rows share stays one step.
         """
         running = self.monitor.running[self.rows.at]
-        return self.rows.whole(self._rows_from(running, self.state, self.ended))
+        merged = self._rows_from(running, self.state, self.ended) if running.any() else self.ended
+        return self.rows.whole(merged)
 
     def _compact(self) -> None:
         running = self.monitor.running

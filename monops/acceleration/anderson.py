@@ -31,6 +31,7 @@ class State(NamedTuple):
     first: Array
     window: Array
     memory: Memory
+    steps: int
     inner: Any
 
 
@@ -56,13 +57,15 @@ class Anderson(Acceleration):
     An accelerated point is proposed where |g| = |z - Tz| is below 1e6 |g_0|/(n + 1)^1.000001, n accelerated points having been
     kept, and is kept if its own residual is below the largest of the last ten; otherwise that row takes the plain (relaxed)
     step from the point before. The regularisation bounds an accelerated step by a multiple of |g|, so that those kept have a
-    finite sum: the iteration is one of Krasnosel'skii and Mann with summable errors. **Certificate** of the wrapped method, at
-    Tz. **Cost** one step of the wrapped method, 3 memory inner products and one small solve.
+    finite sum: the iteration is one of Krasnosel'skii and Mann with summable errors. For a map of which nothing is known
+    (``Anderson(Picard())`` on a `FixedPoint`) nothing is proven; on an affine map of dimension n it ends in about n + 1 steps,
+    as GMRES does (Walker and Ni 2011). **Certificate** of the wrapped method, at Tz (Picard: at z). **Cost** one step of the
+    wrapped method, 3 memory inner products and one small solve.
 
     References
     ----------
     Anderson (1965); Fang and Saad (2009), types I and II. Zhang, O'Donoghue and Boyd (2020), Globally convergent type-I
-    Anderson acceleration. Fu, Zhang and Boyd (2020), Anderson accelerated Douglas-Rachford splitting.
+    Anderson acceleration. Walker and Ni (2011). Fu, Zhang and Boyd (2020), Anderson accelerated Douglas-Rachford splitting.
 
     Examples
     --------
@@ -95,12 +98,12 @@ class Anderson(Acceleration):
             return "none proven without safeguard and regularisation", "Anderson (1965)"
         return "convergence of z; |z - Tz| -> 0", "Fu-Zhang-Boyd (2020)"
 
-    def begin(self, terms: Terms, z: Array) -> State:
+    def begin(self, terms: Terms, z: Array, inner: Any) -> State:
         zero = adaptive.initial(0.0, z, terms.batch_ndim)
         xp = arrays.namespace(zero)
         window = xp.stack([zero] * WINDOW, axis=-1)
-        memory = empty(z, self.memory, terms.batch_ndim)
-        return State(z, zero, z, z, 0.0 * z, zero, zero, zero, window, memory, terms.method.at(terms.inner, z))
+        memory = empty(z, self.memory, terms.batch_ndim, self.type)
+        return State(z, zero, z, z, z, zero, zero, zero, window, memory, 0, inner)
 
     def step(self, terms: Terms, state: State) -> State:
         z, batch_ndim = state.z, terms.batch_ndim
@@ -111,29 +114,27 @@ class Anderson(Acceleration):
         trial = state.trial > 0
         accept = ~trial | self._good(state, residual)
         # what an accepted point brings: a pair of differences, a place in the window, the next candidate
-        began = accept & (state.seen > 0)
-        grown = push(state.memory, z - state.accepted_z, g - state.accepted_g, batch_ndim)
-        memory = arrays.select_rows(began, grown, state.memory)
+        every = arrays.holds_everywhere(accept)  # the usual case, in which nothing is to be put back
+        memory = state.memory
+        if state.steps:  # there is a point before
+            grown = push(memory, z - state.accepted_z, g - state.accepted_g, batch_ndim)
+            memory = grown if every else arrays.select_rows(accept, grown, memory)
         first = xp.where(state.seen > 0, state.first, residual)
         seen = xp.where(accept, state.seen + 1.0, state.seen)
         used = xp.where(accept & trial, state.used + 1.0, state.used)
         moved = xp.concat([state.window[..., 1:], residual[..., None]], axis=-1)
         window = xp.where(accept[..., None], moved, state.window)
         plain = z - 0.5 * g if self.safeguard and terms.averagedness == 1.0 else Tz  # a map that only preserves distances
-        candidate = Tz - combine(memory, g, self.type, self.regularisation, batch_ndim)
+        candidate = combine(memory, Tz, g, self.regularisation, batch_ndim)
         below = residual <= BOUND * first * (used + 1.0) ** -DECAY
         offers = accept & (seen > 1) & (below | (not self.safeguard)) & xp.isfinite(arrays.norm(candidate, batch_ndim))
-        new = arrays.select_rows(offers, candidate, arrays.select_rows(accept, plain, state.fallback))
-        fallback = arrays.select_rows(accept, plain, state.fallback)
-        ones, zeros = xp.ones_like(residual), xp.zeros_like(residual)
-        accepted_z, accepted_g = (
-            arrays.select_rows(accept, z, state.accepted_z),
-            arrays.select_rows(accept, g, state.accepted_g),
-        )
-        inner = arrays.select_rows(accept, inner, state.inner)  # what is reported belongs to the accepted point
-        return State(
-            new, xp.where(offers, ones, zeros), fallback, accepted_z, accepted_g, seen, used, first, window, memory, inner
-        )
+        kept = (plain, z, g, inner)  # inner: what is reported belongs to the accepted point
+        if not every:
+            kept = arrays.select_rows(accept, kept, (state.fallback, state.accepted_z, state.accepted_g, state.inner))
+        fallback, accepted_z, accepted_g, inner = kept
+        new = candidate if arrays.holds_everywhere(offers) else arrays.select_rows(offers, candidate, fallback)
+        trial = xp.astype(offers, residual.dtype)
+        return State(new, trial, fallback, accepted_z, accepted_g, seen, used, first, window, memory, state.steps + 1, inner)
 
     def _good(self, state: State, residual: Array) -> Array:
         xp = arrays.namespace(residual)

@@ -68,14 +68,13 @@ class Halpern(Acceleration):
     def rate(self) -> tuple[str, str]:
         return "|z - Nz| = O(1/k)", "Lieder (2021) Thm 2.1"
 
-    def begin(self, terms: Terms, z: Array) -> State:
-        method = terms.method
+    def begin(self, terms: Terms, z: Array, inner: Any) -> State:
         return State(
             z,
             z,
             adaptive.initial(0.0, z, terms.batch_ndim),
             adaptive.initial(-1.0, z, terms.batch_ndim),
-            method.at(terms.inner, z),
+            inner,
         )
 
     def step(self, terms: Terms, state: State) -> State:

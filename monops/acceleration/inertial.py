@@ -88,9 +88,9 @@ class Inertial(Acceleration):
             )
         return terms
 
-    def begin(self, terms: Terms, z: Array) -> State:
+    def begin(self, terms: Terms, z: Array, inner: Any) -> State:
         zero = adaptive.initial(0.0, z, terms.batch_ndim)
-        return State(z, z, zero, zero, zero, zero - 1.0, terms.method.at(terms.inner, z))
+        return State(z, z, zero, zero, zero, zero - 1.0, inner)
 
     def step(self, terms: Terms, state: State) -> State:
         difference = state.z - state.previous

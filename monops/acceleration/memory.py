@@ -9,44 +9,49 @@ from monops.arrays import Array
 
 
 class Memory(NamedTuple):
-    """Differences of z and of g, newest last, and the Gram matrices <dz_i, dg_j> and <dg_i, dg_j>, one a row."""
+    """Differences of g and of z - g = Tz, newest last; those of z, and the matrix <dz_i, dg_j>, for type I only.
+
+    For type II ``dz`` is empty and the matrix is <dg_i, dg_j>. Everything small is one a row.
+    """
 
     dz: tuple[Array, ...]
     dg: tuple[Array, ...]
-    mixed: Array
-    gram: Array
+    steps: tuple[Array, ...]
+    matrix: Array
     sizes: Array  # |dz_i|^2, for the regularisation
+    lengths: Array  # |dg_i|^2
 
 
-def empty(z: Array, length: int, batch_ndim: int) -> Memory:
+def empty(z: Array, length: int, batch_ndim: int, kind: int = 2) -> Memory:
     """Zeros in the place of pairs not yet seen: they do not change the step."""
     nothing = 0.0 * z
     first = arrays.leaves(z)[0]
     xp = arrays.namespace(first)
     batch = first.shape[:batch_ndim]
     square = xp.zeros((*batch, length, length), dtype=arrays.real_dtype(first), device=arrays.device(first))
-    return Memory((nothing,) * length, (nothing,) * length, square, square, square[..., 0])
+    none, many = (), (nothing,) * length
+    return Memory(many if kind == 1 else none, many, many, square, square[..., 0], square[..., 0])
 
 
 def push(memory: Memory, dz: Array, dg: Array, batch_ndim: int) -> Memory:
     """The memory with one pair more, without the oldest."""
-    z_list, g_list = (*memory.dz[1:], dz), (*memory.dg[1:], dg)
-    xp = arrays.namespace(memory.gram)
+    g_list, steps = (*memory.dg[1:], dg), (*memory.steps[1:], dz - dg)
+    xp = arrays.namespace(memory.matrix)
 
-    def column(left: Any, right: Any) -> Array:
-        return xp.stack([arrays.inner(a, b, batch_ndim) for a, b in zip(left, right, strict=True)], axis=-1)
+    def with_all(left: tuple[Array, ...], right: Array) -> Array:
+        return xp.stack([arrays.inner(part, right, batch_ndim) for part in left], axis=-1)
 
-    length = len(z_list)
-    gram_column = column(g_list, (dg,) * length)
-    mixed_column, mixed_row = column(z_list, (dg,) * length), column((dz,) * length, g_list)
-    sizes = xp.concat([memory.sizes[..., 1:], arrays.inner(dz, dz, batch_ndim)[..., None]], axis=-1)
-    return Memory(
-        z_list,
-        g_list,
-        _grow(xp, memory.mixed, mixed_column, mixed_row),
-        _grow(xp, memory.gram, gram_column, gram_column),
-        sizes,
-    )
+    def grown(numbers: Array, last: Array) -> Array:
+        return xp.concat([numbers[..., 1:], last[..., None]], axis=-1)
+
+    if memory.dz:
+        z_list = (*memory.dz[1:], dz)
+        column, row, length = with_all(z_list, dg), with_all(g_list, dz), arrays.inner(dg, dg, batch_ndim)
+    else:
+        z_list, row = (), with_all(g_list, dg)
+        column, length = row, row[..., -1]
+    sizes = grown(memory.sizes, arrays.inner(dz, dz, batch_ndim))
+    return Memory(z_list, g_list, steps, _grow(xp, memory.matrix, column, row), sizes, grown(memory.lengths, length))
 
 
 def _grow(xp: Any, matrix: Array, column: Array, row: Array) -> Array:
@@ -55,24 +60,20 @@ def _grow(xp: Any, matrix: Array, column: Array, row: Array) -> Array:
     return xp.concat([upper, row[..., None, :]], axis=-2)
 
 
-def combine(memory: Memory, g: Array, kind: int, regularisation: float, batch_ndim: int) -> Array:
-    """sum_i gamma_i (dz_i - dg_i): what type I or II of Anderson's method subtracts from Tz.
+def combine(memory: Memory, Tz: Array, g: Array, regularisation: float, batch_ndim: int) -> Array:
+    """Tz - sum_i gamma_i (dz_i - dg_i): the point that type I or II of Anderson's method proposes.
 
     Type II: gamma minimises |g - dG gamma|^2 + r |gamma|^2; type I solves (dZ'dG + r I) gamma = dZ'g; r is the regularisation
     times (|dZ|^2 + |dG|^2) (Fu, Zhang and Boyd 2020), so that it does not depend on the scale of the problem.
     """
-    xp = arrays.namespace(memory.gram)
-    length = len(memory.dz)
-    matrix = memory.gram if kind == 2 else memory.mixed
-    left = memory.dg if kind == 2 else memory.dz
-    right = xp.stack([arrays.inner(part, g, batch_ndim) for part in left], axis=-1)
-    trace = xp.sum(memory.sizes, axis=-1) + xp.sum(xp.linalg.diagonal(memory.gram), axis=-1)
-    unseen = xp.astype(xp.linalg.diagonal(memory.gram) == 0, matrix.dtype)  # a pair of zeros gets gamma = 0
+    matrix = memory.matrix
+    xp = arrays.namespace(matrix)
+    right = xp.stack([arrays.inner(part, g, batch_ndim) for part in memory.dz or memory.dg], axis=-1)
+    trace = xp.sum(memory.sizes, axis=-1) + xp.sum(memory.lengths, axis=-1)
+    unseen = xp.astype(memory.lengths == 0, matrix.dtype)  # a pair of zeros gets gamma = 0
     shift = regularisation * trace[..., None] + unseen
-    identity = xp.eye(length, dtype=matrix.dtype, device=arrays.device(matrix))
+    identity = xp.eye(len(memory.dg), dtype=matrix.dtype, device=arrays.device(matrix))
     gamma = xp.linalg.solve(matrix + shift[..., None] * identity, right[..., None])[..., 0]
-    total = None
-    for index, (dz, dg) in enumerate(zip(memory.dz, memory.dg, strict=True)):
-        part = arrays.scale_rows(gamma[..., index], dz - dg)
-        total = part if total is None else total + part
-    return total
+    for index, step in enumerate(memory.steps):
+        Tz = arrays.add_scaled_rows(Tz, -gamma[..., index], step)
+    return Tz

@@ -89,7 +89,7 @@ class SuperMann(Acceleration):
     def rate(self) -> tuple[str, str]:
         return "convergence of z; superlinear with good directions", "Themelis-Patrinos (2019)"
 
-    def begin(self, terms: Terms, z: Array) -> State:
+    def begin(self, terms: Terms, z: Array, inner: Any) -> State:
         _, g, residual, inner = _evaluate(terms, z)
         high = (
             adaptive.initial(1e300, z, terms.batch_ndim)
@@ -104,7 +104,7 @@ class SuperMann(Acceleration):
         memory = state.memory
         if state.steps:
             memory = push(memory, z - state.previous_z, g - state.previous_g, terms.batch_ndim)
-        d = -g - combine(memory, g, 2, self.regularisation, terms.batch_ndim)
+        d = combine(memory, -g, g, self.regularisation, terms.batch_ndim)
         blind = residual <= BLIND * state.blind
         found = _evaluate(terms, z + d)
         settled, safe, scale = blind, state.safe, xp.ones_like(residual)

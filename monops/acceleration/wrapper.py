@@ -81,12 +81,16 @@ class Acceleration(Algorithm):
         return Terms(method, inner, math.nan, batch_ndim, inner.step_size, proven, inner.constants, inner.notes)
 
     def _choose(self, problem: Inclusion) -> tuple[Algorithm, Any]:
-        refusals = []
+        refusals, unproven = [], None
         for entry in assess(problem):
             if entry.terms is None:
                 refusals.append(entry.refusal)
             elif entry.algorithm.is_map and entry.algorithm.averagedness(entry.terms) is not None:
                 return entry.algorithm, entry.terms
+            elif self.takes_any_map and entry.algorithm.takes_any_map and entry.algorithm.is_map:
+                unproven = entry.algorithm, entry.terms
+        if unproven is not None:
+            return unproven
         self.refuse(
             Missing("no method that applies is an averaged map", f"look at explain(problem); {'; '.join(refusals[:3])}")
         )
@@ -105,15 +109,19 @@ class Acceleration(Algorithm):
     def certificate(self, terms: Terms, state: Any) -> Array:
         return terms.method.certificate(terms.inner, state.inner)
 
+    def probe(self, terms: Terms, state: Any) -> Any:
+        return image(terms, state.z)  # a small least-squares problem magnifies rounding
+
     def rebase(self, terms: Terms, state: Any) -> Any:
-        return self.begin(terms, state.z)
+        return self.begin(terms, state.z, terms.method.at(terms.inner, state.z))
 
     def init(self, terms: Terms, x0: Array) -> Any:
-        return self.begin(terms, terms.method.governing(terms.inner, terms.method.init(terms.inner, x0)))
+        inner = terms.method.init(terms.inner, x0)
+        return self.begin(terms, terms.method.governing(terms.inner, inner), inner)
 
     @abstractmethod
-    def begin(self, terms: Terms, z: Array) -> Any:
-        """The first state, at a governing point."""
+    def begin(self, terms: Terms, z: Array, inner: Any) -> Any:
+        """The first state, at a governing point, with a state of the wrapped method there."""
 
 
 def image(terms: Terms, z: Array) -> tuple[Any, Array]:
