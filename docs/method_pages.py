@@ -39,6 +39,7 @@ class Typical(NamedTuple):
     words: str
     code: str
     plotted: bool = True
+    size: int = 5  # of x, where the data do not fix it
 
     @property
     def problem(self) -> Any:
@@ -59,6 +60,7 @@ def _data() -> dict[str, Any]:
         "q": draw(12),
         "M": 0.3 * np.eye(10) + 0.3 * (S - S.T),
         "r": draw(10),
+        "N": 0.9 * S / np.linalg.norm(S, 2),
         "payoff": draw((6, 8)),
         "signal": signal,
         "D": np.diff(np.eye(24), axis=0),
@@ -116,6 +118,18 @@ TYPICAL = (
         "Matrix game",
         "two players, mixed strategies in simplices",
         "monops.Saddle(monops.Simplex(), monops.Simplex(), payoff)",
+    ),
+    Typical(
+        "Fixed point of a contraction",
+        "a map with a declared Lipschitz constant below 1, as the layer of an equilibrium network",
+        "monops.FixedPoint(lambda z: np.tanh(N @ z + r), lipschitz=0.9)",
+        size=10,
+    ),
+    Typical(
+        "Fixed point of any map",
+        "a map of which nothing is declared: solve picks nothing, and these methods have to be asked for by name",
+        "monops.FixedPoint(lambda z: np.tanh(2.0 * N @ z + r))",
+        size=10,
     ),
     Typical("Strongly monotone linear system", "Mx + r = 0 with a large skew part", "monops.Affine(M, r)"),
     Typical(
@@ -186,15 +200,15 @@ def runs(method: type[Algorithm], problems: list[Typical]) -> list[Run]:
             terms = algorithm.match(problem)
         except monops.errors.MonopsError:
             continue
-        residuals = _residuals(algorithm, terms, problem)
+        residuals = _residuals(algorithm, terms, problem, typical.size)
         if residuals:
             found.append(Run(typical, terms, residuals))
     return found
 
 
-def _residuals(algorithm: Algorithm, terms: Any, problem: Any) -> list[float]:
+def _residuals(algorithm: Algorithm, terms: Any, problem: Any, size: int) -> list[float]:
     """Norms of the certificate after each iteration from zero, until rounding decides."""
-    shape = problem.input_shape or (5,)
+    shape = problem.input_shape or (size,)
     start = monops.Blocks([np.zeros(part) for part in shape]) if isinstance(shape[0], tuple) else np.zeros(shape)
     residuals: list[float] = []
     with warnings.catch_warnings(), np.errstate(all="ignore"):
@@ -305,7 +319,7 @@ def which() -> list[str]:
             link = f"[{name}](methods/{name}.md)"
             texts = (proven.interval_text, f"{step:.4g}", rate, proven.source, entry.algorithm.cost)
             cells = tuple(map(escape, texts))
-            lines.append("| " + " | ".join((f"**{link}**" if position == 0 else link, *cells)) + " |")
+            lines.append("| " + " | ".join((f"**{link}**" if position == 0 and entry.effort < np.inf else link, *cells)) + " |")
         lines += ["", f"<details><summary>Why {len(refused)} others do not apply</summary>", ""]
         lines += [f"- {escape(entry.refusal)}" for entry in refused]
         lines += ["", "</details>", ""]

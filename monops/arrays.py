@@ -210,7 +210,7 @@ def select_rows(rows: Array, x: Array, y: Array) -> Array:
     """Rows of ``x`` where the Boolean batch array ``rows`` holds, else rows of ``y``; leaf by leaf (numbers: of ``y``)."""
 
     def select(a: Array, b: Array) -> Array:
-        if isinstance(b, (int, float)) or b is None:
+        if b is None or (isinstance(b, (int, float)) and not isinstance(b, np.generic)):  # a NumPy number is an array here
             return b
         xp = namespace(a)
         return xp.where(xp.reshape(rows, rows.shape + (1,) * (a.ndim - rows.ndim)), a, b)

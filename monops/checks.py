@@ -14,6 +14,7 @@ from monops.arrays import Array, Blocks
 from monops.constants import Constants
 from monops.errors import BackendError, ConstantError, DataError, MonopsError, ShapeError
 from monops.linear import LinearMap
+from monops.operators import FixedPoint
 from monops.problem import Inclusion, Summand, Term
 
 DECLARED = ("known_norm", "strong_monotonicity", "lipschitz")  # fields that hold a constant that the user gave
@@ -211,7 +212,7 @@ def false_constant(term: Term, x0: Array, rounds: int = 4) -> str | None:
     try:
         for pair in growing_pairs(summand, x, rounds):
             distance, image = pair.y - pair.x, pair.v - pair.u
-            found = summand.constants.violated_by(
+            found = summand.violated_by(
                 float(arrays.inner(distance, distance)),
                 float(arrays.inner(image, distance)),
                 float(arrays.inner(image, image)),
@@ -249,6 +250,11 @@ def find_cause(problem: Inclusion, x0: Array, x: Array) -> str:
                 found = false_constant(term, point)
             if found is not None:
                 return f"{term.summand.formula('x')}: {found}; correct the constant"
+    if any(isinstance(term.summand, FixedPoint) and not term.constants.monotone for term in problem.terms):
+        return (
+            "Nothing is proven for a map that is not declared nonexpansive: it may have no fixed point, or another start or "
+            "another method finds it, such as Anderson(Picard()), Broyden() or NewtonKrylov()"
+        )
     return (
         "No declared constant was found false: the problem may have no solution, an operator may not be monotone, or its data "
         "overflow the dtype; scale the data"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import textwrap
 from dataclasses import dataclass
 
@@ -21,7 +22,7 @@ class Explanation:
     assessments: tuple[Assessment, ...]
 
     def applicable(self) -> tuple[str, ...]:
-        """Names of the methods that apply, the one that ``solve`` would pick first."""
+        """Names of the methods that apply, the one that ``solve`` would pick first (none, where nothing is proven)."""
         return tuple(entry.algorithm.name for entry in self.assessments if entry.terms is not None)
 
     def __str__(self) -> str:
@@ -36,15 +37,17 @@ class Explanation:
             guarantee, step = entry.terms.guarantee, entry.terms.step_size
             factor = guarantee.factor(step)
             rate = guarantee.rate if factor is None else f"{guarantee.rate} (factor {factor:.6g})"
-            mark = " *" if entry is self.assessments[0] else ""
+            mark = " *" if entry is self.assessments[0] and entry.effort < math.inf else ""
             lines.append(
                 _row((entry.algorithm.name + mark, guarantee.interval_text, f"{step:.4g}", rate, entry.algorithm.cost))
             )
         if refusals:
             lines += ["", "do not apply:"]
             lines += [textwrap.fill(f"- {reason}", 128, subsequent_indent="    ") for reason in grouped_refusals(refusals)]
-        if self.applicable():
+        if self.assessments[0].effort < math.inf:
             lines += ["", "* least predicted effort: what solve picks"]
+        elif self.applicable():
+            lines += ["", "nothing is proven for this problem: solve picks none of these, they have to be asked for by name"]
         return "\n".join(lines)
 
     def _term(self, index: int) -> str:

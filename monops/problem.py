@@ -63,6 +63,10 @@ class Summand(ABC):
         """(I + step A)^-1 x."""
         raise CapabilityError(f"{type(self).__name__} has no closed-form resolvent: use its forward value")
 
+    def violated_by(self, distance2: float, inner: float, image2: float, rounding: float) -> str | None:
+        """A claim on the operator that a pair of points shows to be false (as ``Constants.violated_by``), or None."""
+        return self.constants.violated_by(distance2, inner, image2, rounding)
+
     def formula(self, x: str) -> str:
         """The operator at x as mathematics, for example ``A(x)``."""
         return f"{type(self).__name__}({x})"

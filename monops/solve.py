@@ -15,6 +15,7 @@ from monops.arrays import Array
 from monops.errors import DataError, MonopsError, NotApplicableError, NotConvergedError, NotConvergedWarning
 from monops.functions import Function
 from monops.iterate import Run, certified, look_for_inconsistency
+from monops.operators import FixedPoint
 from monops.problem import Inclusion, Summand, tolerance_of
 from monops.progress import progress_bar
 from monops.result import Check, Result, Status
@@ -203,6 +204,14 @@ def choose(problem: Inclusion, algorithm: Algorithm | None) -> tuple[Algorithm, 
 
 
 def _why_none(problem: Inclusion) -> str:
+    first = problem.terms[0].summand
+    if isinstance(first, FixedPoint) and len(problem.terms) == 1:
+        q = first.lipschitz
+        known = "nothing is declared of the map" if q is None else f"the map is declared with lipschitz={q:g} > 1"
+        return (
+            f"no theorem covers {problem}: {known}. Declare lipschitz if it is at most 1, or ask for a method by name: "
+            "Anderson(Picard()), Broyden() or NewtonKrylov()"
+        )
     nonconvex = [term.summand for term in problem.terms if isinstance(term.summand, Function) and not term.summand.is_convex]
     if nonconvex:
         name = type(getattr(nonconvex[0], "function", nonconvex[0])).__name__

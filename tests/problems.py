@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 import monops
+from monops import arrays
 
 AsArray = Callable[[np.ndarray], Any]
 
@@ -116,6 +117,14 @@ def _sharing_error(z: Any) -> float:
     return float(max(np.abs(x1 - exact).max(), np.abs(x1 + x2 - _share).max()))
 
 
+# ---- a contraction ---------------------------------------------------------------------------------
+_W = 0.8 * _S / np.linalg.norm(_S, 2)
+
+
+def _layer(z: Any, weight: Any, bias: Any) -> Any:
+    return arrays.namespace(z).tanh(z @ weight.T + bias)
+
+
 def _zeros(n: int) -> Callable[[AsArray], Any]:
     return lambda asarray: asarray(np.zeros(n))
 
@@ -160,6 +169,12 @@ CASES = (
         ),
         lambda a: monops.Blocks((a(np.zeros(10)), a(np.zeros(10)))),
         _sharing_error,
+    ),
+    Case(
+        "fixed point",
+        lambda a: monops.FixedPoint(_layer, (a(_W), a(_r)), lipschitz=0.8),
+        _zeros(10),
+        lambda z: float(np.abs(z - np.tanh(_W @ z + _r)).max()),
     ),
     Case("linear system", lambda a: monops.Affine(a(_M), a(_r)), _zeros(10), _system_error),
 )

@@ -43,6 +43,7 @@ OPERATORS = (
     Instance(o.Affine, lambda a: o.Affine(a(EXTREMAL), a(np.ones(2))), (2,)),
     Instance(o.Affine, lambda a: o.Affine(a(ROTATION)), (2,)),
     Instance(o.Affine, lambda a: o.Affine(a(P)), (4,)),
+    Instance(o.FixedPoint, lambda a: o.FixedPoint(lambda z, s: s * z, (a([0.7, -0.7, 0.2]),), lipschitz=0.7), (3,)),
     Instance(o.Skew, lambda a: o.Skew(a(WIDE)), ((5,), (3,))),
     Instance(o.Subdifferential, lambda a: o.Subdifferential(f.Huber(0.5)), (5,)),
     Instance(o.NormalCone, lambda a: o.NormalCone(f.Simplex()), (5,)),

@@ -78,3 +78,9 @@ def test_importing_monops_imports_no_other_array_library() -> None:
     code = "import sys, monops; print([m for m in ('torch', 'jax', 'cupy', 'matplotlib', 'rich') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_rows_of_numpy_numbers_are_selected() -> None:
+    two, three = np.sqrt(np.asarray(4.0)), np.sqrt(np.asarray(9.0))  # NumPy gives numbers here, no arrays of no axes
+    assert float(arrays.select_rows(np.asarray(True), two, three)) == 2.0
+    assert arrays.select_rows(np.asarray(True), 4, 5) == 5

@@ -65,7 +65,8 @@ def test_every_linear_map_passes(instance: Any) -> None:
 @pytest.mark.parametrize("case", PROBLEMS, ids=lambda case: case.name)
 def test_every_problem_and_every_fixed_point_map_on_it_passes(case: Any) -> None:
     problem = as_inclusion(case.build(np.array))
-    report = check(problem, points=3)
+    shape = None if problem.input_shape is not None else arrays.tree_map(lambda leaf: leaf.shape, case.start(np.array))
+    report = check(problem, points=3, shape=shape)
     assert report.ok, str(report)
     maps = 0
     for method in algorithms.methods():
@@ -75,7 +76,7 @@ def test_every_problem_and_every_fixed_point_map_on_it_passes(case: Any) -> None
         except errors.MonopsError:
             continue
         if algorithm.is_map:
-            report = check(FixedPointMap(algorithm, problem), points=3)
+            report = check(FixedPointMap(algorithm, problem), points=3, shape=shape)
             assert report.ok, str(report)
             maps += 1
     assert maps

@@ -34,7 +34,7 @@ class Assessment(NamedTuple):
     algorithm: Algorithm
     terms: Any | None
     refusal: str
-    effort: float  # predicted operator evaluations to a millionth of the start; inf when it does not apply
+    effort: float  # predicted operator evaluations to a millionth of the start; inf where nothing is proven
 
 
 def assess(problem: Inclusion) -> list[Assessment]:
@@ -53,14 +53,15 @@ def best_method(problem: Inclusion) -> Assessment | None:
     others the price of the norms that are not known yet counts too.
     """
     best: Assessment | None = None
+    least = math.inf
     price = _price_of_norms(problem)
     for bound, method in _by_least_effort():
         bound = bound + price if method.needs_constants else bound
-        if best is not None and bound >= best.effort:
+        if bound >= least:
             continue
         entry = _assessed(method(), problem)
-        if entry.terms is not None and (best is None or entry.effort < best.effort):
-            best = entry
+        if entry.effort < least:
+            best, least = entry, entry.effort
     return best
 
 

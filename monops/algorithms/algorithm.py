@@ -79,7 +79,10 @@ class Algorithm(ABC):
         """An explicit element of the operator of the problem at the answer."""
 
     def expected_iterations(self, terms: Any) -> float:
-        """Iterations to a millionth of the start where no linear rate is proven: at least ``typical_iterations``."""
+        """Iterations to a millionth of the start where no linear rate is proven: at least ``typical_iterations``.
+
+        ``math.inf`` where nothing is proven at all: ``solve`` then never chooses the method unasked.
+        """
         return self.typical_iterations
 
     def governing(self, terms: Any, state: Any) -> Array:
@@ -100,6 +103,10 @@ class Algorithm(ABC):
         if self.is_map:
             return self.at(terms, self.governing(terms, state))
         return self.init(terms, self.solution(terms, state).x)
+
+    def probe(self, terms: Any, state: Any) -> Any:
+        """What tells whether terms and state of some rows belong together: the next state, unless it magnifies rounding."""
+        return self.step(terms, state)
 
     def averagedness(self, terms: Any) -> float | None:
         """a in (0, 1] for which T = (1 - a) I + a N with N nonexpansive in the metric; None where none is proven."""

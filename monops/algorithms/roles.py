@@ -11,6 +11,7 @@ from monops.arrays import Array, Blocks
 from monops.constants import Constants
 from monops.functions import Function, Zero
 from monops.linear import Identity, LinearMap, Stack
+from monops.operators import FixedPoint
 from monops.problem import Inclusion, Term
 from monops.theory import Missing
 
@@ -100,10 +101,7 @@ def require_resolvent(operator: Any, constant: str | None) -> Missing | None:
             f"{label} has neither a forward value nor a resolvent", "give one of them, for example Custom(forward=...)"
         )
     if operator.has_forward and not operator.constants.monotone:
-        return Missing(
-            f"{label} is not known to be monotone",
-            "declare constants=Constants(strong_monotonicity=0.0) if it is, or ask for the operator's own class",
-        )
+        return _not_monotone(operator, label)
     if not operator.has_resolvent and constant is None:
         return Missing(f"{label} has no closed-form resolvent", "use a method that takes it by its forward value")
     if constant is not None and not operator.has_resolvent:
@@ -112,11 +110,15 @@ def require_resolvent(operator: Any, constant: str | None) -> Missing | None:
             f"declare it, for example constants=Constants({constant}=...), or give a resolvent",
         )
     if not operator.constants.monotone:
-        return Missing(
-            f"{label} is not known to be monotone",
-            "declare constants=Constants(strong_monotonicity=0.0) if it is, or ask for the operator's own class",
-        )
+        return _not_monotone(operator, label)
     return None
+
+
+def _not_monotone(operator: Any, label: str) -> Missing:
+    way_out = "declare constants=Constants(strong_monotonicity=0.0) if it is, or ask for the operator's own class"
+    if isinstance(operator, FixedPoint):
+        way_out = "declare lipschitz in FixedPoint if it is at most 1"
+    return Missing(f"{label} is not known to be monotone", way_out)
 
 
 def too_many_resolvents(operators: tuple[Any, ...], constant: str, way_out: str) -> Missing:

@@ -9,9 +9,9 @@ from functools import cached_property
 from typing import Any, final
 
 from monops import arrays
-from monops.arrays import Array
+from monops.arrays import Array, Blocks
 from monops.constants import Constants
-from monops.errors import DataError
+from monops.errors import DataError, ShapeError
 from monops.operators.operator import Operator
 
 
@@ -33,13 +33,15 @@ class FixedPoint(Operator):
     ------
     DataError
         When f cannot be called, or q is negative or not finite.
+    ShapeError
+        In a solve, when f changes the shape of a point.
 
     Notes
     -----
-    **Constants** with q <= 1: mu = 1 - q, beta = 1/(1 + q) and L = 1 + q: the numbers 1 - w with |w| <= q lie in the disk of the
-    numbers s with Re s >= beta |s|^2 (Ryu, Hannah and Yin 2021). With q > 1 only L is known, and without q nothing: ``solve`` then
-    refuses to choose, and the methods for any map (Picard, Anderson(Picard()), Broyden, NewtonKrylov) have to be asked for by
-    name. **Cost** one value of f.
+    **Constants** with q <= 1: mu = 1 - q, beta = 1/(1 + q) and L = 1 + q: the numbers 1 - w with |w| <= q lie in the disk of
+    the numbers s with Re s >= beta |s|^2 (Ryu, Hannah and Yin 2021). With q > 1 only L is known, and without q nothing:
+    ``solve`` then refuses to choose, and the methods for any map (Picard, Anderson(Picard()), Broyden, NewtonKrylov) have to be
+    asked for by name. A q that two points show to be false is refused. **Cost** one value of f.
 
     References
     ----------
@@ -75,8 +77,16 @@ class FixedPoint(Operator):
         if q is None:
             return Constants()
         if q > 1:
-            return Constants(lipschitz=1 + q, why="rule: 1 + the given Lipschitz constant of the map")
-        return Constants(1 - q, 1 / (1 + q), 1 + q, why="rule: from the given Lipschitz constant of the map")
+            return Constants(lipschitz=1 + q, why="given: 1 + the Lipschitz constant of the map")
+        return Constants(1 - q, 1 / (1 + q), 1 + q, why="given: by the Lipschitz constant of the map")
+
+    def violated_by(self, distance2: float, inner: float, image2: float, rounding: float) -> str | None:
+        """q itself: |f(x) - f(y)|^2 = |x - y|^2 - 2 <Ax - Ay, x - y> + |Ax - Ay|^2."""
+        q, square = self.lipschitz, distance2 - 2 * inner + image2
+        if q is None or square <= q * q * distance2 + rounding * max(distance2, image2, q * q * distance2):
+            return None
+        seen = math.sqrt(square / distance2)
+        return f"lipschitz={q:.6g} of the map is false: two points have |f(x) - f(y)| = {seen:.6g} |x - y|"
 
     def named_arrays(self, name: str = "") -> Iterator[tuple[str, Array]]:
         return iter(())  # the map is free to take inputs of any type
@@ -84,7 +94,9 @@ class FixedPoint(Operator):
     def take_rows(self, positions: Any) -> FixedPoint:
         """The same operator for some of the rows."""
 
-        def take(leaf: Array) -> Array:
+        def take(leaf: Any) -> Any:
+            if not arrays.is_array(leaf) or leaf.ndim == 0:
+                return leaf
             xp = arrays.namespace(leaf)
             return xp.take(leaf, arrays.from_numpy(positions, leaf, xp.int64), axis=0)
 
@@ -95,7 +107,14 @@ class FixedPoint(Operator):
 
     def image(self, x: Array) -> Array:
         """f(x)."""
-        return self.map(x, *self.inputs)
+        image = self.map(x, *self.inputs)
+        if isinstance(x, Blocks) and type(image) is tuple:
+            image = Blocks(image)
+        before, after = ([tuple(leaf.shape) for leaf in arrays.leaves(point)] for point in (x, image))
+        if before != after:
+            shapes = " to ".join(str(found[0] if len(found) == 1 else found) for found in (before, after))
+            raise ShapeError(f"FixedPoint: the map takes a point of shape {shapes}: both must be the same")
+        return image
 
     def formula(self, x: str) -> str:
         return f"{x} - f({x})"

@@ -61,6 +61,22 @@ def _nonlinear_reference() -> Reference:
     return Reference(x)
 
 
+# ---- fixed point of a layer: z = tanh(Wz + r), |W| = 0.8 -------------------------------------------------------
+W = 0.8 * S / np.linalg.norm(S, 2)
+
+
+def _layer(z: Any, weight: Any, bias: Any) -> Any:
+    return arrays.namespace(z).tanh(z @ weight.T + bias)
+
+
+def _layer_reference() -> Reference:
+    z = np.zeros(8)
+    for _ in range(20):
+        image = np.tanh(W @ z + r)
+        z = z - np.linalg.solve(np.eye(8) - (1.0 - image**2)[:, None] * W, z - image)
+    return Reference(z)
+
+
 # ---- matrix game --------------------------------------------------------------------------------------------
 G = rng(6).standard_normal((6, 8))
 
@@ -273,6 +289,14 @@ EQUILIBRIA = (
         lambda: Reference(np.linalg.solve(M, -r)),
         "dense solve",
         _system_error,
+    ),
+    Problem(
+        "equilibrium network",
+        lambda a: monops.Inclusion(monops.FixedPoint(_layer, (a(W), a(r)), lipschitz=0.8).terms()),
+        zeros((8,)),
+        _layer_reference,
+        "Newton's method, dense",
+        lambda z: float(np.abs(z - np.tanh(W @ z + r)).max()),
     ),
     Problem(
         "matrix game",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple, final
 
@@ -95,7 +96,7 @@ class Broyden(Algorithm):
             raise DataError(f"Broyden: memory={self.memory!r} must be an integer >= 1")
         if self.type not in (1, 2):
             raise DataError(f"Broyden: type={self.type!r} must be 1 or 2")
-        if isinstance(self.relaxation, bool) or not 0 < self.relaxation < float("inf"):
+        if isinstance(self.relaxation, bool) or not 0 < self.relaxation < math.inf:
             raise DataError(f"Broyden: relaxation={self.relaxation!r} must be a positive finite number")
 
     def match(self, problem: Inclusion) -> Terms:
@@ -122,7 +123,7 @@ class Broyden(Algorithm):
         xp = arrays.namespace(size)
         finite = xp.isfinite(size)
         g_trial = arrays.select_rows(finite, g_trial, state.g)
-        s = arrays.select_rows(finite, s, 0.0 * s)  # a pair of zeros changes nothing
+        s = arrays.select_rows(finite, s, 0.0 * state.g)  # a pair of zeros changes nothing
         Hg = -state.direction if pairs == state.pairs else a * state.g
         Hg_trial = _apply(a, left, right, g_trial, batch_ndim)
         if self.type == 1:
@@ -134,10 +135,12 @@ class Broyden(Algorithm):
         moved = xp.concat([state.window[..., 1:], size[..., None]], axis=-1)
         g = arrays.select_rows(accept, g_trial, state.g)
         Hg = arrays.select_rows(accept, Hg_trial, Hg)
+        direction = -(Hg + arrays.scale_rows(arrays.inner(v, g, batch_ndim), u))
+        usable = xp.isfinite(arrays.norm(direction, batch_ndim))
         return State(
             arrays.select_rows(accept, trial, state.z),
             g,
-            -(Hg + arrays.scale_rows(arrays.inner(v, g, batch_ndim), u)),
+            arrays.select_rows(usable, direction, -a * g),
             xp.where(accept, xp.ones_like(size), HALVING * state.length),
             xp.where(accept, state.accepted + 1.0, state.accepted),
             xp.where(accept[..., None], moved, state.window),
@@ -145,6 +148,20 @@ class Broyden(Algorithm):
             (*right, v, *state.right[pairs + 1 :]),
             pairs + 1,
         )
+
+    def rebase(self, terms: Terms, state: State) -> State:
+        new = self.init(terms, state.z)
+        if len(state.left) != self.memory:
+            return new
+        left, right = state.left[: state.pairs], state.right[: state.pairs]
+        direction = -_apply(terms.step_size, left, right, new.g, terms.batch_ndim)
+        return new._replace(direction=direction, left=state.left, right=state.right, pairs=state.pairs)
+
+    def probe(self, terms: Terms, state: State) -> Array:
+        return terms.operator.image(state.z)  # a step divides by small differences
+
+    def expected_iterations(self, terms: Terms) -> float:
+        return math.inf
 
     def solution(self, terms: Terms, state: State) -> Solution:
         return Solution(state.z)

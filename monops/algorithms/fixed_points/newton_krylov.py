@@ -110,7 +110,7 @@ class NewtonKrylov(Algorithm):
         def product(v: Array) -> Array:
             return arrays.scale_rows(reciprocal(increment), forward(z + arrays.scale_rows(increment, v)) - g)
 
-        d, _ = gmres_rows(product, -g, state.relative * size, self.krylov, batch_ndim)
+        d = gmres_rows(product, -g, state.relative * size, self.krylov, batch_ndim)
         usable = xp.isfinite(arrays.norm(d, batch_ndim))
         d = arrays.select_rows(usable, d, -g)
         settled, length = size == 0, xp.ones_like(size)
@@ -135,6 +135,12 @@ class NewtonKrylov(Algorithm):
         new, before = LAST * (size * reciprocal(state.size)) ** 2, LAST * state.relative**2
         new = xp.where((before > SAFEGUARD) & (before > new), before, new)
         return arrays.clip(new, math.sqrt(arrays.epsilon(size)), LAST)
+
+    def probe(self, terms: Terms, state: State) -> Array:
+        return terms.operator.image(state.z)  # a step divides by small differences
+
+    def expected_iterations(self, terms: Terms) -> float:
+        return math.inf
 
     def solution(self, terms: Terms, state: State) -> Solution:
         return Solution(state.z)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple, final
 
@@ -76,7 +77,7 @@ class Picard(Algorithm):
     --------
     >>> import numpy as np, monops
     >>> monops.solve(monops.FixedPoint(np.cos), monops.Picard(), x0=np.zeros(1)).x.round(5)
-    array([0.73909])
+    array([0.73908])
     """
 
     relaxation: float | None = None
@@ -86,12 +87,11 @@ class Picard(Algorithm):
     steps_a_check: ClassVar[int] = 1
     has_linear_rate: ClassVar[bool] = True
     needs_constants: ClassVar[bool] = False
-    is_candidate: ClassVar[bool] = False  # a map of which nothing is known is for the user to ask for
     is_map: ClassVar[bool] = True
     takes_any_map: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        if self.relaxation is not None and (isinstance(self.relaxation, bool) or not 0 < self.relaxation < float("inf")):
+        if self.relaxation is not None and (isinstance(self.relaxation, bool) or not 0 < self.relaxation < math.inf):
             raise DataError(f"Picard: relaxation={self.relaxation!r} must be a positive finite number")
 
     def match(self, problem: Inclusion) -> Terms:
@@ -113,6 +113,9 @@ class Picard(Algorithm):
     def image(self, terms: Terms, z: Array) -> tuple[State, Array]:
         here = self.init(terms, z)  # one value of f; a step from z would need another for the certificate at Tz
         return here, _relaxed(terms, here)
+
+    def expected_iterations(self, terms: Terms) -> float:
+        return math.inf if terms.notes else self.typical_iterations
 
     def averagedness(self, terms: Terms) -> float | None:
         q = terms.operator.lipschitz

@@ -10,10 +10,8 @@ from monops.arrays import Array
 BREAKDOWN = 100.0  # epsilons: a new direction this small beside its image is rounding
 
 
-def gmres_rows(
-    product: Callable[[Array], Array], right: Array, tolerance: Array, dimension: int, batch_ndim: int
-) -> tuple[Array, Array]:
-    """d with the least |right - product(d)| in a Krylov space, from 0; and the residual of each row by the recurrence.
+def gmres_rows(product: Callable[[Array], Array], right: Array, tolerance: Array, dimension: int, batch_ndim: int) -> Array:
+    """d with the least |right - product(d)| in a Krylov space, from 0.
 
     ``product`` acts on all rows. Rows that have reached their tolerance go on as zeros, which change nothing. Orthogonal by
     modified Gram and Schmidt, the small problems by rotations of Givens.
@@ -29,7 +27,6 @@ def gmres_rows(
         if arrays.holds_everywhere(done):
             break
         new = product(basis[-1])
-        new = arrays.select_rows(done, 0.0 * right, new)
         whole, column = arrays.norm(new, batch_ndim), []
         for vector in basis:
             projection = arrays.inner(vector, new, batch_ndim)
@@ -57,7 +54,7 @@ def gmres_rows(
     total = 0.0 * right
     for weight, vector in zip(reversed(weights), basis, strict=False):
         total = total + arrays.scale_rows(weight, vector)
-    return total, xp.abs(heads[-1])
+    return total
 
 
 def reciprocal(number: Array) -> Array:
