@@ -22,8 +22,10 @@ from monops_nn.parametrize import (
     Skew,
     Triangular,
 )
+from monops_nn.parametrize.feedback_tiers import FeedbackTiers
 from monops_nn.parametrize.lipschitz_bounded import LipschitzBounded, LipschitzBoundedNetwork
 from monops_nn.solution import Solution
+from monops_nn.stacking import stack_equilibria, stack_feedforward
 from monops_nn.systems import DenseSystem, System
 from monops_nn.wellposed import WellPosedness, wellposed
 
@@ -36,6 +38,7 @@ __all__ = [
     "DEQ",
     "DenseSystem",
     "EquilibriumOperator",
+    "FeedbackTiers",
     "Graph",
     "LayerNewton",
     "LipschitzBounded",
@@ -52,5 +55,7 @@ __all__ = [
     "Triangular",
     "WellPosedness",
     "load_original",
+    "stack_equilibria",
+    "stack_feedforward",
     "wellposed",
 ]

@@ -10,7 +10,7 @@ from typing import Any
 
 from monops.errors import DataError
 
-DATA = ("mnist", "fashion-mnist", "cifar10", "tinyshakespeare", "wikitext-103", "shapes")
+DATA = ("mnist", "fashion-mnist", "cifar10", "tinyshakespeare", "wikitext-2", "wikitext-103", "shapes")
 MODELS = (
     "dense",
     "single-convolution",
@@ -31,7 +31,7 @@ class Options:
 
     Parameters
     ----------
-    data : {"mnist", "fashion-mnist", "cifar10", "tinyshakespeare", "wikitext-103", "shapes"}
+    data : {"mnist", "fashion-mnist", "cifar10", "tinyshakespeare", "wikitext-2", "wikitext-103", "shapes"}
     model : {"dense", "single-convolution", "multi-tier", ...}
         One of `MODELS`; `monops_nn.training.targets` says which data each takes.
     settings : tuple of str

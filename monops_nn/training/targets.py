@@ -8,7 +8,11 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from monops.errors import DataError
+from monops_nn.boltzmann.task import BoltzmannTask
+from monops_nn.certificates.task import RobustTask
 from monops_nn.datasets import Images
+from monops_nn.language.task import LanguageTask
+from monops_nn.multiscale.task import MultiscaleTask, SegmentationTask
 from monops_nn.training.images import ImageTask
 from monops_nn.training.options import Options
 from monops_nn.training.task import Task
@@ -17,33 +21,48 @@ PICTURES = ("mnist", "fashion-mnist", "cifar10")
 
 
 class Target(NamedTuple):
-    """The maker of a task, called with the options and settings, and the data sets it takes."""
+    """The maker of a task, called with the options and the settings, and the data sets it takes."""
 
     make: Callable[..., Task]
     data: tuple[str, ...]
 
 
-TARGETS: dict[str, Target] = {
-    "dense": Target(ImageTask.of, PICTURES),
-    "single-convolution": Target(ImageTask.of, PICTURES),
-    "multi-tier": Target(ImageTask.of, PICTURES),
+MULTISCALE = (Target(MultiscaleTask.of, PICTURES), Target(SegmentationTask.of, ("shapes",)))
+TARGETS: dict[str, tuple[Target, ...]] = {
+    "dense": (Target(ImageTask.of, PICTURES),),
+    "single-convolution": (Target(ImageTask.of, PICTURES),),
+    "multi-tier": (Target(ImageTask.of, PICTURES),),
+    "multiscale": MULTISCALE,
+    "monotone-multiscale": MULTISCALE,
+    "residual": MULTISCALE,
+    "transformer": (Target(LanguageTask.of, ("tinyshakespeare", "wikitext-2", "wikitext-103")),),
+    "boltzmann": (Target(BoltzmannTask.of, ("mnist", "fashion-mnist")),),
+    "robust-dense": (Target(RobustTask.of, PICTURES),),
 }
 
 
 def task_of(options: Options, images: Images | None = None) -> Task:
     """The task that the options name, on these images where they are given; DataError for what it does not take."""
-    target = TARGETS[options.model]
-    if options.data not in target.data:
-        raise DataError(f"model={options.model!r} does not take data={options.data!r}: choose {' or '.join(target.data)}")
-    known = [name for name in inspect.signature(target.make).parameters if name not in ("options", "images")]
-    settings = settings_of(options.settings)
-    for name in settings:
-        if name not in known:
+    targets = TARGETS[options.model]
+    target = next((target for target in targets if options.data in target.data), None)
+    if target is None:
+        takes = " or ".join(name for target in targets for name in target.data)
+        raise DataError(f"model={options.model!r} does not take data={options.data!r}: choose {takes}")
+    given: dict[str, Any] = settings_of(options.settings)
+    parameters = inspect.signature(target.make).parameters
+    known = [name for name in parameters if name not in ("options", "images", "machine")]
+    for name in given:
+        if name not in known and "machine" not in parameters:  # keywords of the machine are checked by it
             names = f"choose one of {', '.join(known)}" if known else "it has none"
             raise DataError(f"model={options.model!r} has no setting {name!r}: {names}")
     if images is not None:
-        settings["images"] = images
-    return target.make(options, **settings)
+        given["images"] = images
+    try:
+        return target.make(options, **given)
+    except TypeError as error:
+        if "unexpected keyword" not in str(error):
+            raise
+        raise DataError(f"model={options.model!r}: {error}") from error
 
 
 def settings_of(pairs: Sequence[str]) -> dict[str, Any]:
