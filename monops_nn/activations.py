@@ -141,6 +141,12 @@ def _from_module(module: nn.Module) -> Function:
         return functions.ELU(float(module.alpha))
     if isinstance(module, nn.Softshrink):
         return functions.L1Norm(float(module.lambd))
+    if isinstance(module, nn.Softplus) and module.beta != 1:
+        raise CapabilityError(
+            f"Softplus(beta={module.beta:g}) is not among the activations here: use beta=1, and scale W, U and the state by beta"
+        )
+    if isinstance(module, nn.Softmax) and module.dim not in (-1, None):
+        raise CapabilityError(f"Softmax(dim={module.dim}) is not among the activations here: a state is one row, dim=-1")
     return _from_name(type(module).__name__)
 
 

@@ -181,6 +181,13 @@ def test_what_is_no_prox_is_refused_with_a_stand_in(name: Any) -> None:
         MonDEQ(MonotoneLinear(3), name, injection=2)
 
 
+@pytest.mark.parametrize(("module", "words"), [(nn.Softplus(2.0), "Softplus(beta=2)"), (nn.Softmax(dim=0), "Softmax(dim=0)")])
+def test_settings_of_activations_that_are_not_understood_are_refused(module: Any, words: str) -> None:
+    with pytest.raises(errors.CapabilityError) as caught:
+        MonDEQ(MonotoneLinear(3), module, injection=2)
+    assert words in str(caught.value)
+
+
 def test_an_unknown_activation_lists_the_known_ones() -> None:
     with pytest.raises(errors.DataError, match="'rleu' is unknown: choose one of identity, relu, leaky_relu"):
         MonDEQ(MonotoneLinear(3), "rleu", injection=2)
