@@ -143,7 +143,7 @@ def _from_module(module: nn.Module) -> Function:
         return functions.L1Norm(float(module.lambd))
     if isinstance(module, nn.Softplus) and module.beta != 1:
         raise CapabilityError(
-            f"Softplus(beta={module.beta:g}) is not among the activations here: use beta=1, and scale W, U and the state by beta"
+            f"Softplus(beta={module.beta:g}) is not among the ones here: use beta=1, and scale U, b and the state by beta"
         )
     if isinstance(module, nn.Softmax) and module.dim not in (-1, None):
         raise CapabilityError(f"Softmax(dim={module.dim}) is not among the activations here: a state is one row, dim=-1")

@@ -14,7 +14,9 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
 
 
-@pytest.mark.parametrize("block", BLOCKS, ids=["lasso", "inclusion", "layer", "deep equilibria", "any inclusion", "library", "theorem"])
+@pytest.mark.parametrize(
+    "block", BLOCKS, ids=["lasso", "inclusion", "layer", "deep equilibria", "any inclusion", "library", "theorem"]
+)
 def test_example_runs(block: str) -> None:
     if "torch" in block:
         pytest.importorskip("torch", reason="torch is not installed")
