@@ -78,7 +78,7 @@ class RobustTask(Task):
         data = load_images(options.data, options.folder, download=options.download) if images is None else images
         channels, height, side = data.train_images.shape[1:]
         classes = int(data.train_labels.max()) + 1
-        network = dense((channels, height, side), width, classes, options.monotonicity, tol=options.tolerance)
+        network = dense((channels, height, side), width, classes, options.m(20.0), tol=options.tolerance)
         return cls(RobustClassifier(network), data, options.batch_size, margin, bound)
 
     def batch(self, step: int, generator: torch.Generator, epoch_generator: torch.Generator) -> tuple[Tensor, Tensor]:

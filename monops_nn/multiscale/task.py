@@ -285,7 +285,7 @@ def _model(
             solver: dict[str, Any] = {"tol": options.tolerance, "max_iter": max_iter, "gradient": gradient}
             return multiscale(images, classes, **common, **solver, on_failure="ignore")
         method = monops.ForwardBackwardForwardLineSearch()
-        return monotone_multiscale(images, classes, **common, m=options.monotonicity, tol=options.tolerance, algorithm=method)
+        return monotone_multiscale(images, classes, **common, m=options.m(), tol=options.tolerance, algorithm=method)
 
     if options.model != "residual":
         return network(options.model)

@@ -26,7 +26,7 @@ class ImageTask(Task):
 
     def __init__(self, options: Options, images: Images) -> None:
         self.options, self.data, self.source = options, images, images.source
-        self.model = build(options.model, options.data, options.monotonicity, tol=options.tolerance)
+        self.model = build(options.model, options.data, options.m(), tol=options.tolerance)
         self.steps_an_epoch = len(images.train_images) // options.batch_size
         self.order, self.ordered = torch.empty(0, dtype=torch.int64), -1
         if self.steps_an_epoch < 1:

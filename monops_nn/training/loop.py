@@ -19,7 +19,6 @@ from monops_nn.datasets import Images
 from monops_nn.training.interrupt import Interrupt
 from monops_nn.training.options import Options
 from monops_nn.training.records import CHECKPOINT, WEIGHTS, Records
-from monops_nn.training.targets import task_of
 from monops_nn.training.task import Task
 
 SAVE_EVERY = 60.0  # seconds
@@ -92,6 +91,8 @@ def train(
     """
     if options.threads is not None:
         torch.set_num_threads(options.threads)
+    from monops_nn.training.targets import task_of  # the tasks themselves import from this package
+
     torch.manual_seed(options.seed)
     run = Run(options, task_of(options, images), Records(Path(out)), report)
     if resume:

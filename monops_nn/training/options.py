@@ -42,8 +42,8 @@ class Options:
     schedule : {"cycle", "steps", "constant"}
         "cycle": up over the first three tenths of all steps, then down to a thousandth; "steps": divided by ten after half and
         after three quarters of the epochs.
-    monotonicity : float
-        m.
+    monotonicity : float or None
+        m, of layers that have one; None: 1, for a robust-dense network 20, for a Boltzmann machine 0.05.
     tolerance : float
         Of both passes of the layer.
     augment : bool
@@ -80,7 +80,7 @@ class Options:
     batch_size: int = 128
     learning_rate: float = 1e-3
     schedule: str = "cycle"
-    monotonicity: float = 1.0
+    monotonicity: float | None = None
     tolerance: float = 1e-2
     augment: bool = False
     seed: int = 0
@@ -96,12 +96,18 @@ class Options:
                 raise DataError(f"{name}={getattr(self, name)!r} is unknown: choose one of {', '.join(choices)}")
         for name in ("epochs", "batch_size", "monitor_every"):
             _positive(name, getattr(self, name), int)
-        for name in ("learning_rate", "monotonicity", "tolerance"):
+        for name in ("learning_rate", "tolerance"):
             _positive(name, getattr(self, name), float)
+        if self.monotonicity is not None:
+            _positive("monotonicity", self.monotonicity, float)
         if self.threads is not None:
             _positive("threads", self.threads, int)
         if self.minutes is not None:
             _positive("minutes", self.minutes, float)
+
+    def m(self, default: float = 1.0) -> float:
+        """The monotonicity, or the default of a model."""
+        return default if self.monotonicity is None else self.monotonicity
 
     def rate_at(self, step: int, steps_an_epoch: int) -> float:
         """The learning rate of a step (counted from 0)."""
