@@ -310,4 +310,4 @@ class CoupledDerivative(Derivative):
 
     def rows(self, index: Tensor) -> CoupledDerivative:
         """The same operator for some of the rows."""
-        return CoupledDerivative(self.gradient[index], self.activation, self.z[index], self.preactivation[index])
+        return CoupledDerivative(self.gradient[index], self.activation.rows(index), self.z[index], self.preactivation[index])

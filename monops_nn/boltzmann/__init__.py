@@ -14,7 +14,7 @@ from monops_nn.boltzmann.classical import (
     parallel_mean_field,
     sequential_mean_field,
 )
-from monops_nn.boltzmann.machine import BoltzmannMachine, Completion
+from monops_nn.boltzmann.machine import BoltzmannMachine, Completion, known_pixels
 from monops_nn.boltzmann.mean_field import MeanField
 from monops_nn.boltzmann.nodes import Nodes, NodeSoftmax, nodes_of
 from monops_nn.boltzmann.parametrize import Couplings, DenseBoltzmann, Factor, Layer, LayeredBoltzmann
@@ -39,6 +39,7 @@ __all__ = [
     "exact_marginals",
     "ferromagnet",
     "free_energy",
+    "known_pixels",
     "node_entries",
     "nodes_of",
     "parallel_mean_field",

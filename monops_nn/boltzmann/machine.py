@@ -15,6 +15,7 @@ from monops_nn.boltzmann.parametrize import Factor, Layer, LayeredBoltzmann
 SMALLEST = 1e-7  # probability whose logarithm is taken
 RIDGE = 0.02  # added to the variances of pixels and labels, for the precision matrix
 HIDDEN = 0.3  # by which the couplings of hidden nodes are weaker at the start
+POWERS = (1.8, 8.0)  # to which probabilities of missing pixels and of classes are raised, at the start
 LEAST_SHARE = 1e-3  # of a level, in the frequencies that the biases start from
 
 
@@ -69,8 +70,9 @@ class BoltzmannMachine(nn.Module):
     Notes
     -----
     A grey value g is observed as the distribution on its two neighbouring levels whose mean is g, and read back as the mean, so
-    that two levels suffice. **Parameters** features (pixels levels + hidden states + classes), and a bias a state. **Cost** of
-    `MeanField`.
+    that two levels suffice. Couplings that leave one mean field are weak, and q therefore cautious: probabilities of missing
+    pixels and of classes are read out as q^p, normalised, with two learned powers p. **Parameters** features (pixels levels +
+    hidden states + classes), a bias a state, and the two powers. **Cost** of `MeanField`.
 
     References
     ----------
@@ -106,6 +108,7 @@ class BoltzmannMachine(nn.Module):
         if local_features:
             factors.append(Factor((0,), local_features, kernel_size=5))
         self.field = MeanField(LayeredBoltzmann(layers, factors, monotonicity), sharpness=sharpness, **settings)
+        self.log_powers = nn.Parameter(self.field.bias.new_tensor(POWERS).log())
         with torch.no_grad():  # hidden nodes that are all alike would stay so
             self.field.bias[self._hidden].normal_(std=0.5)
 
@@ -203,8 +206,11 @@ class BoltzmannMachine(nn.Module):
     def forward(self, images: Tensor, known: Tensor, labels: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Probabilities of the levels of the pixels (batch, levels, height, width) and of the classes (batch, classes)."""
         q = self.field(*self.observe(images, known, labels))
-        pixels = q[:, : self.pixel_count * self.levels].unflatten(1, (self.levels, *self.size))
-        return pixels, q[:, -self.classes :]
+        pixels = q[:, : self.pixel_count * self.levels].reshape(-1, self.levels, *self.size)
+        pixel_power, class_power = self.log_powers.exp()
+        sharper = torch.softmax(pixel_power * pixels.clamp(min=SMALLEST).log(), dim=1)
+        classes = torch.softmax(class_power * q[:, -self.classes :].clamp(min=SMALLEST).log(), dim=1)
+        return torch.where(known[:, None], pixels, sharper), classes
 
     @torch.no_grad()
     def complete(self, images: Tensor, known: Tensor, labels: Tensor | None = None) -> Completion:
@@ -220,3 +226,18 @@ class BoltzmannMachine(nn.Module):
         completion = (surprise * missing).sum() / missing.sum().clamp(min=1)
         naming = functional.nll_loss(classes.clamp(min=SMALLEST).log(), labels)
         return completion + weight * naming, torch.stack((completion.detach(), naming.detach())), classes.detach()
+
+
+def known_pixels(images: Tensor, missing: tuple[float, float], generator: torch.Generator | None = None) -> Tensor:
+    """Which pixels are known, True: of each image a share, uniform in ``missing``, is missing, pixel by pixel.
+
+    Examples
+    --------
+    >>> import torch
+    >>> known = known_pixels(torch.zeros(100, 8, 8), (0.4, 0.4), torch.Generator().manual_seed(0))
+    >>> round(known.float().mean().item(), 1)
+    0.6
+    """
+    low, high = missing
+    share = low + (high - low) * torch.rand(len(images), 1, 1, generator=generator)
+    return torch.rand(images.shape, generator=generator) >= share

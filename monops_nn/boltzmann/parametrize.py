@@ -263,7 +263,7 @@ class LayeredBoltzmann(Couplings):
     >>> layers = (Layer(2, 4, 4), Layer(3, 2, 2), Layer(5))
     >>> linear = LayeredBoltzmann(layers, (Factor((0, 1), 4, kernel_size=3), Factor((1, 2), 6)), monotonicity=0.2)
     >>> Phi = linear.weight().double()
-    >>> 0.2 <= 1.0 - float(torch.linalg.eigvalsh(Phi)[-1]) + 1e-6
+    >>> 0.2 <= 1.0 - torch.linalg.eigvalsh(Phi)[-1].item() + 1e-6
     True
     """
 

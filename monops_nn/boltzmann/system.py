@@ -268,7 +268,8 @@ class FactorSystem(System):
     @torch.no_grad()
     def spread(self) -> Spread:
         first = self.weights[0]
-        v = torch.linspace(1.0, 2.0, self.size, dtype=first.dtype, device=first.device)[None] * (-1.0) ** torch.arange(self.size)
+        places = torch.arange(self.size, dtype=first.dtype, device=first.device)
+        v = torch.cos(2.0 * places * places)[None]  # no eigenvector, and the same in every pass
         for _ in range(POWERS):
             v = v / torch.linalg.vector_norm(v)
             v = v - self.product(v)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from monops.errors import DataError
-from monops_nn.boltzmann.machine import BoltzmannMachine
+from monops_nn.boltzmann.machine import BoltzmannMachine, known_pixels
 from monops_nn.datasets import Images, load_images
 from monops_nn.training.options import Options
 from monops_nn.training.task import Task
@@ -17,13 +17,6 @@ DEFAULT = 0.05  # m, where the options say nothing: that of the other models, 1,
 FIRST = 20000  # images from which the start is computed
 TEST_SEED = 2023  # of the pixels that are missing in the test set
 Batch = tuple[Tensor, Tensor, Tensor]
-
-
-def known_pixels(images: Tensor, missing: tuple[float, float], generator: torch.Generator) -> Tensor:
-    """Which pixels are known: of each image a share, uniform in ``missing``, is missing, pixel by pixel."""
-    low, high = missing
-    share = low + (high - low) * torch.rand(len(images), 1, 1, generator=generator)
-    return torch.rand(images.shape, generator=generator) >= share
 
 
 @final
@@ -52,12 +45,12 @@ class BoltzmannTask(Task):
     ) -> BoltzmannTask:
         """With these images, or the data set that the options name; other settings are keywords of `BoltzmannMachine`.
 
-        The monotonicity of the options is m where it is below 1; their default, 1, stands for 0.05.
+        The monotonicity of the options is m; its default here is 0.05.
         """
         data = load_images(options.data, options.folder, download=options.download) if images is None else images
         if data.train_images.shape[1] != 1:
             raise DataError(f"the images have {data.train_images.shape[1]} channels, but the machine takes grey ones")
-        m = DEFAULT if options.monotonicity == Options.monotonicity else options.monotonicity
+        m = options.m(DEFAULT)
         size = (int(data.train_images.shape[2]), int(data.train_images.shape[3]))
         classes = int(data.train_labels.max()) + 1
         made = BoltzmannMachine(size, classes, monotonicity=m, **{"tol": options.tolerance, **machine})

@@ -221,8 +221,7 @@ def test_arguments_that_cannot_be_meant_are_refused() -> None:
         (dense(), 1.0, METHODS),
         (dense(), 2.0, METHODS[:2]),
         (layered((Factor((0, 1, 2), 12),)), 2.0, METHODS[:2]),
-        (layered((Factor((0, 1, 2), 12),)), 1.0, METHODS[2:3]),
-        (layered(loud=1.0), 1.0, METHODS[2:4]),
+        (layered(loud=1.0), 1.0, METHODS[2:3]),
     ],
 )
 def test_all_methods_find_the_mean_field_of_the_definition(
@@ -463,7 +462,7 @@ def test_a_machine_completes_and_classifies_and_takes_known_labels() -> None:
     made.start_from(images, labels)
     known = torch.rand(images.shape, generator=random(12)) < 0.5
     optimizer, before = torch.optim.Adam(made.parameters(), lr=2e-2), math.inf
-    for step in range(25):
+    for step in range(15):
         loss, _, _ = made.loss(images, labels, known)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
