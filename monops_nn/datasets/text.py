@@ -123,7 +123,7 @@ class Symbols:
 
 
 class BytePairs:
-    """Byte pairs (Sennrich, Haddow and Birch 2016) over UTF-8, so that every text can be written; the package `tokenizers` does it.
+    """Byte pairs (Sennrich, Haddow and Birch 2016) over UTF-8, by the package `tokenizers`: every text can be written.
 
     Parameters
     ----------
@@ -144,7 +144,7 @@ class BytePairs:
         try:
             from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
         except ImportError:
-            raise DataError("byte pairs need the package tokenizers: pip install tokenizers, or take characters") from None
+            raise DataError("byte pairs need the package tokenizers: pip install 'monops[text]', or take characters") from None
         self.tokenizer: Any = Tokenizer(models.BPE())
         self.tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
         self.tokenizer.decoder = decoders.ByteLevel()
