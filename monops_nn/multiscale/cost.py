@@ -76,7 +76,7 @@ def step_cost(
 
 def _network(kind: str, depth: int, images: tuple[int, int, int], channels: tuple[int, ...], reduction: int) -> nn.Module:
     if kind == "monotone":
-        method = monops.ForwardBackwardForwardLineSearch()
+        method = monops.ForwardReflectedBackward()
         return monotone_multiscale(
             images, 10, channels=channels, reduction=reduction, algorithm=method, tol=EXACT, max_iter=depth
         )

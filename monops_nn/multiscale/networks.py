@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
@@ -36,7 +37,7 @@ class TierInjection(nn.Module):
         return tuple(part(functional.adaptive_avg_pool2d(x, size)) for part, size in zip(self.maps, sizes, strict=True))
 
 
-class _Network(nn.Module):
+class _Network(nn.Module, ABC):
     """Images -> stem -> body, whose states have several resolutions -> head."""
 
     def __init__(
@@ -73,9 +74,9 @@ class _Network(nn.Module):
         states: tuple[Tensor, ...] = self.body(self.features(x))
         return states
 
+    @abstractmethod
     def read(self, z: tuple[Tensor, ...]) -> Tensor:
         """Scores of the states that ``states`` gives."""
-        raise NotImplementedError
 
     def extra_repr(self) -> str:
         return f"images={self.images}, reduction={self.reduction}"

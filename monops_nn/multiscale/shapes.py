@@ -10,8 +10,8 @@ from torch import Tensor
 
 from monops_nn.parametrize.arguments import positive_integer
 
-CLASSES = ("background", "disc", "square", "triangle", "ring")
-NOISE = 0.2
+CLASSES = ("background", "disc", "cross", "triangle", "ring")
+NOISE = 0.15
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 
 
@@ -23,10 +23,10 @@ class Shapes(NamedTuple):
 
 
 def generate_shapes(count: int, size: int = 32, seed: int = 0) -> Shapes:
-    """Pictures of two to four shapes, each over those before it, on a sloping background, with noise.
+    """Pictures of one to three shapes, each over those before it, on a darker, sloping background, with noise.
 
-    Discs, squares (turned), triangles (turned) and rings of random places, sizes and colours; the colours of background and
-    shapes have the same distribution, so that a pixel tells its class only by the shape around it.
+    Discs, crosses (turned), triangles (turned) and rings of random places, sizes and colours; all shapes have colours of one
+    distribution, so that a pixel tells which shape it is in only by what is around it.
 
     Parameters
     ----------
@@ -59,26 +59,27 @@ def generate_shapes(count: int, size: int = 32, seed: int = 0) -> Shapes:
 def _picture(rng: np.random.Generator, size: int) -> tuple[Floats, Any]:
     centres = (np.arange(size) + 0.5) / size
     y, x = np.meshgrid(centres, centres, indexing="ij")
-    slope = rng.uniform(-0.5, 0.5, (3, 2))
-    image = rng.uniform(-1, 1, 3)[:, None, None] + slope[:, :1, None] * (x - 0.5) + slope[:, 1:, None] * (y - 0.5)
+    slope = rng.uniform(-0.3, 0.3, (3, 2))
+    image = rng.uniform(-1.0, -0.4, 3)[:, None, None] + slope[:, :1, None] * (x - 0.5) + slope[:, 1:, None] * (y - 0.5)
     labels = np.zeros((size, size), dtype=np.int64)
-    for _ in range(rng.integers(2, 5)):
+    for _ in range(rng.integers(1, 4)):
         kind = int(rng.integers(1, len(CLASSES)))
         inside = _inside(kind, x - rng.uniform(0.15, 0.85), y - rng.uniform(0.15, 0.85), rng)
         labels[inside] = kind
-        image[:, inside] = rng.uniform(-1, 1, 3)[:, None]
-    return (image + NOISE * rng.standard_normal(image.shape)) / 0.6, labels
+        image[:, inside] = rng.uniform(-0.2, 1.0, 3)[:, None]
+    return (image + NOISE * rng.standard_normal(image.shape) + 0.4) / 0.6, labels
 
 
 def _inside(kind: int, x: Floats, y: Floats, rng: np.random.Generator) -> Any:
     """Which pixels a shape of this kind around 0 covers."""
-    radius, angle = rng.uniform(0.15, 0.3), rng.uniform(0, 2 * np.pi)
+    radius, angle = rng.uniform(0.18, 0.32), rng.uniform(0, 2 * np.pi)
     turned = x * np.cos(angle) + y * np.sin(angle), y * np.cos(angle) - x * np.sin(angle)
     distance = np.hypot(x, y)
     if kind == 1:
         return distance <= radius
     if kind == 2:
-        return np.maximum(np.abs(turned[0]), np.abs(turned[1])) <= 0.85 * radius
+        far, near = np.maximum(*np.abs(turned)), np.minimum(*np.abs(turned))
+        return (far <= radius) & (near <= 0.3 * radius)
     if kind == 3:
         corners = np.pi * (0.5 + np.arange(3) * 2 / 3)
         return np.max([turned[0] * np.cos(a) + turned[1] * np.sin(a) for a in corners], axis=0) <= 0.6 * radius

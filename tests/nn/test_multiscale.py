@@ -16,6 +16,7 @@ from monops_nn.multiscale import (  # noqa: E402
     CLASSES,
     MultiscaleCell,
     ResidualNetwork,
+    cost,
     count_parameters,
     generate_shapes,
     matched_residual,
@@ -231,6 +232,19 @@ def test_an_epoch_sees_every_picture_once() -> None:
 def test_refusals(call: Any, text: str) -> None:
     with pytest.raises(errors.DataError, match=text):
         call()
+
+
+@pytest.mark.filterwarnings("ignore::monops.errors.NotConvergedWarning")
+@pytest.mark.parametrize("kind", cost.KINDS)
+def test_a_step_is_measured(kind: str) -> None:
+    found = cost._measured(kind, 2, [8, 8], 8, 1, 2, 1)
+    assert found.seconds > 0
+    assert found.memory_mb >= 0
+
+
+def test_a_measurement_that_cannot_be_meant() -> None:
+    with pytest.raises(errors.DataError, match="choose one of equilibrium"):
+        cost.step_cost("recurrent", 2)
 
 
 def test_images_of_another_shape_are_refused() -> None:
