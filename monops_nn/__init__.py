@@ -13,6 +13,7 @@ from monops_nn.newton import LayerNewton
 from monops_nn.operators import ActivationDerivative, ActivationOperator, CoupledDerivative, EquilibriumOperator
 from monops_nn.parametrize import (
     CircularConvolution,
+    FeedbackTiers,
     Graph,
     LowRank,
     MonotoneLinear,
@@ -22,7 +23,6 @@ from monops_nn.parametrize import (
     Skew,
     Triangular,
 )
-from monops_nn.parametrize.feedback_tiers import FeedbackTiers
 from monops_nn.parametrize.lipschitz_bounded import LipschitzBounded, LipschitzBoundedNetwork
 from monops_nn.solution import Solution
 from monops_nn.stacking import stack_equilibria, stack_feedforward

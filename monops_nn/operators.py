@@ -18,6 +18,8 @@ from monops.operators import Operator
 from monops_nn.kernels import kernel_of
 from monops_nn.systems.system import System
 
+KEPT = 2  # steps whose factors are kept: methods with moving steps would pile up one pair of states a step
+
 
 @final
 @dataclass(frozen=True, eq=False)
@@ -253,6 +255,8 @@ class ActivationDerivative(Derivative):
     def resolvent(self, x: Tensor, step: float) -> Tensor:
         found = self._kept.get(step)
         if found is None:
+            if len(self._kept) >= KEPT:
+                self._kept.clear()
             factor = self.slope / (step + (1.0 - step) * self.slope)
             found = self._kept[step] = (factor, step * factor * self.gradient)
         return torch.addcmul(found[1], found[0], x)
@@ -303,6 +307,8 @@ class CoupledDerivative(Derivative):
     def resolvent(self, x: Tensor, step: float) -> Tensor:
         found = self._kept.get(step)
         if found is None:
+            if len(self._kept) >= KEPT:
+                self._kept.clear()
             at = self.z + step * (self.preactivation - self.z)
             found = self._kept[step] = self.activation.derivative(at, step)
         value: Tensor = found.apply(torch.add(x, self.gradient, alpha=step))

@@ -239,7 +239,8 @@ class _Rows:
 
     def _learn(self, steps: int, relative: Floats) -> None:
         worst = float(min(np.max(relative), 1e300))
-        self.rate = min(max((worst / self.worst) ** (1.0 / steps), 0.05), 0.99)
+        if worst < self.worst:  # a residual that rises once says nothing of the rate
+            self.rate = min(max((worst / self.worst) ** (1.0 / steps), 0.05), 0.99)
         self.worst = worst
 
     def update(self, steps: int, miss: Floats, size: Floats) -> np.ndarray[Any, Any] | None:

@@ -1,6 +1,7 @@
 """Parametrisations of the weight W of an equilibrium layer, one a file."""
 
 from monops_nn.parametrize.circular_convolution import CircularConvolution
+from monops_nn.parametrize.feedback_tiers import FeedbackTiers
 from monops_nn.parametrize.graph import Graph
 from monops_nn.parametrize.low_rank import LowRank
 from monops_nn.parametrize.monotone_linear import MonotoneLinear
@@ -12,6 +13,7 @@ from monops_nn.parametrize.triangular import Triangular
 
 __all__ = [
     "CircularConvolution",
+    "FeedbackTiers",
     "Graph",
     "LowRank",
     "MonotoneLinear",

@@ -14,7 +14,7 @@ import monops  # noqa: E402
 from monops import errors  # noqa: E402
 from monops_nn import CircularConvolution, LayerNewton, MonDEQ, MonotoneLinear, PaddedConvolution  # noqa: E402
 from monops_nn.automatic import choose  # noqa: E402
-from monops_nn.operators import ActivationOperator, EquilibriumOperator  # noqa: E402
+from monops_nn.operators import ActivationDerivative, ActivationOperator, EquilibriumOperator  # noqa: E402
 from monops_nn.solver import LONGEST, Settings, _Rows, run  # noqa: E402
 from monops_nn.systems import DenseSystem, Spread  # noqa: E402
 
@@ -254,3 +254,21 @@ def test_a_first_residual_of_one_does_not_send_the_next_look_far_away() -> None:
         rows.update(looks[-1], one, one)
     assert looks[:4] == [2, 3, 6, 12]
     assert max(looks) == LONGEST
+
+
+def test_a_residual_that_rises_once_does_not_set_the_rate() -> None:
+    rows = _Rows(1, Settings(monops.ForwardBackwardForward(), 1e-6, 1000))
+    rows.update(10, np.array([0.1]), np.array([1.0]))
+    rate = rows.rate
+    assert rate == pytest.approx(0.1**0.1)
+    rows.update(1, np.array([0.15]), np.array([1.0]))
+    assert (rows.rate, rows.worst) == (rate, 0.15)
+
+
+def test_steps_that_move_leave_no_factors_behind() -> None:
+    g, J = torch.ones(2, 3), torch.full((2, 3), 0.5)
+    bend = ActivationDerivative(g, J)
+    for k in range(1, 40):
+        bend.resolvent(g, 1.0 / k)
+    assert len(bend._kept) <= 2
+    torch.testing.assert_close(bend.resolvent(g, 0.5), J * (g + 0.5 * g) / (J + 0.5 * (1 - J)))
