@@ -239,7 +239,7 @@ class _Rows:
 
     def _learn(self, steps: int, relative: Floats) -> None:
         worst = float(min(np.max(relative), 1e300))
-        if worst < self.worst:  # a residual that rises once says nothing of the rate
+        if worst <= self.worst:  # a residual that rises once says nothing of the rate
             self.rate = min(max((worst / self.worst) ** (1.0 / steps), 0.05), 0.99)
         self.worst = worst
 

@@ -273,6 +273,21 @@ def test_a_start_changes_the_iterations_and_not_the_gradient() -> None:
         torch.testing.assert_close(gradient, gradients[0], rtol=0, atol=1e-8)
 
 
+def test_the_backward_pass_has_its_own_tolerance_and_limit() -> None:
+    made, x, gradients = cell(), inputs(), []
+    for tol in (1e-11, 0.3):
+        made.zero_grad()
+        layer = DEQ(made, tol=1e-11, backward_tol=tol, max_iter=100)
+        z = layer(x)
+        z.square().sum().backward()
+        gradients.append(made.recurrent.weight.grad.clone())
+        torch.testing.assert_close(z.detach(), newton(made, x), rtol=0, atol=1e-9)
+    assert 1e-4 < float((gradients[1] - gradients[0]).norm() / gradients[0].norm()) < 0.5
+    z = DEQ(made, tol=1e-11, max_iter=100, backward_max_iter=2)(x)
+    with pytest.warns(NotConvergedWarning, match="backward pass"):
+        z.sum().backward()
+
+
 class Dropped(nn.Module):
     """A cell with dropout of either kind."""
 
