@@ -32,7 +32,12 @@ def parser() -> argparse.ArgumentParser:
     add("--augment", action="store_true", help="random flips and shifts")
     add("--seed", type=int, default=default.seed)
     add("--threads", type=int, default=None, help="of torch")
-    add("--minutes", type=float, default=None, help="stop after so much time, evaluate and save")
+    add(
+        "--minutes",
+        type=float,
+        default=None,
+        help="end training after so much time, that before --resume included; then evaluate and save. The rate still follows --epochs",
+    )
     add("--monitor-every", type=int, default=default.monitor_every, metavar="STEPS", help="between two looks at the solver")
     add("--folder", type=Path, default=None, help="where the data are (default: MONOPS_DATA)")
     add("--download", action="store_true", help="fetch the data when they are not found")

@@ -169,8 +169,11 @@ class MonDEQ(nn.Module):
         Pabbaraju, Winston and Kolter (2021), Theorem 1; attained by scalar W = 1 - m, U = 1 on the active side of ReLU. With a
         metric Psi, |Psi^(1/2) U| / (m min Psi^(1/2)). Raises CapabilityError when the injection has no matrix U as its weight.
         """
-        matrix = getattr(self.injection, "weight", None)
-        if not isinstance(matrix, Tensor) or matrix.ndim != 2:
+        injection = self.injection
+        hooked = bool(injection._forward_hooks or injection._forward_pre_hooks)
+        plain = type(injection) is nn.Linear or getattr(injection, "is_affine", False)
+        matrix = getattr(injection, "weight", None)
+        if hooked or not plain or not isinstance(matrix, Tensor) or matrix.ndim != 2:
             raise CapabilityError(
                 f"the Lipschitz constant of the injection {type(self.injection).__name__} is not known: use nn.Linear, or "
                 "multiply your own constant by 1/linear.current_system().monotonicity"

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from monops import arrays
 from monops.arrays import Array
+
+HALF = 1e-4  # between the spacings of half and single precision
 
 
 class Memory(NamedTuple):
@@ -71,9 +75,22 @@ def combine(memory: Memory, Tz: Array, g: Array, regularisation: float, batch_nd
     right = xp.stack([arrays.inner(part, g, batch_ndim) for part in memory.dz or memory.dg], axis=-1)
     trace = xp.sum(memory.sizes, axis=-1) + xp.sum(memory.lengths, axis=-1)
     unseen = xp.astype(memory.lengths == 0, matrix.dtype)  # a pair of zeros gets gamma = 0
-    shift = regularisation * trace[..., None] + unseen
+    least = 4.0 * arrays.epsilon(matrix) if regularisation > 0 else 0.0  # what rounding leaves of dependent differences
+    shift = max(regularisation, least) * trace[..., None] + unseen
     identity = xp.eye(len(memory.dg), dtype=matrix.dtype, device=arrays.device(matrix))
-    gamma = xp.linalg.solve(matrix + shift[..., None] * identity, right[..., None])[..., 0]
+    gamma = _solution(xp, matrix + shift[..., None] * identity, right)
     for index, step in enumerate(memory.steps):
         Tz = arrays.add_scaled_rows(Tz, -gamma[..., index], step)
     return Tz
+
+
+def _solution(xp: Any, matrix: Array, right: Array) -> Array:
+    """The solution of each row's small system; 0 for all, which is the plain step, where one is singular to rounding."""
+    dtype = matrix.dtype
+    if arrays.epsilon(matrix) > HALF:  # no library factors matrices in half precision
+        matrix, right = xp.astype(matrix, xp.float32), xp.astype(right, xp.float32)
+    try:
+        found = xp.linalg.solve(matrix, right[..., None])[..., 0]
+    except (np.linalg.LinAlgError, RuntimeError):  # torch's error is a RuntimeError
+        found = xp.zeros_like(right)
+    return xp.astype(found, dtype)

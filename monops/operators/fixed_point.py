@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, final
 
+import numpy as np
+
 from monops import arrays
 from monops.arrays import Array, Blocks
 from monops.constants import Constants
@@ -107,7 +109,10 @@ class FixedPoint(Operator):
 
     def image(self, x: Array) -> Array:
         """f(x)."""
-        image = self.map(x, *self.inputs)
+        kept = [_version(leaf) for leaf in arrays.leaves(x)]
+        image = self.map(arrays.tree_map(_read_only, x), *self.inputs)
+        if kept != [_version(leaf) for leaf in arrays.leaves(x)]:
+            raise DataError("FixedPoint: the map changes the point that it is given: let it compute a new one")
         if isinstance(x, Blocks) and type(image) is tuple:
             image = Blocks(image)
         before, after = ([tuple(leaf.shape) for leaf in arrays.leaves(point)] for point in (x, image))
@@ -118,3 +123,19 @@ class FixedPoint(Operator):
 
     def formula(self, x: str) -> str:
         return f"{x} - f({x})"
+
+
+def _version(leaf: Array) -> int | None:
+    """How often a tensor of torch was changed in place; None where that is not counted."""
+    if getattr(leaf, "is_inference", None) is None or leaf.is_inference():
+        return None
+    return int(leaf._version)
+
+
+def _read_only(leaf: Array) -> Array:
+    """An array of NumPy as a view that refuses changes in place."""
+    if type(leaf) is not np.ndarray:
+        return leaf
+    view = leaf.view()
+    view.flags.writeable = False
+    return view

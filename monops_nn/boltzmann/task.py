@@ -27,7 +27,7 @@ class BoltzmannTask(Task):
     headline: ClassVar[str] = "accuracy"
 
     def __init__(self, options: Options, data: Images, machine: BoltzmannMachine, missing: tuple[float, float]) -> None:
-        if not 0.0 <= missing[0] <= missing[1] < 1.0:
+        if not isinstance(missing, (tuple, list)) or len(missing) != 2 or not 0.0 <= missing[0] <= missing[1] < 1.0:
             raise DataError(f"missing={missing!r} must be two shares of pixels, 0 <= low <= high < 1")
         self.options, self.data, self.model, self.missing, self.source = options, data, machine, missing, data.source
         self.steps_an_epoch = len(data.train_images) // options.batch_size

@@ -19,7 +19,7 @@ from monops_nn.certificates.channels import Frequencies
 from monops_nn.certificates.robust import RobustClassifier
 from monops_nn.models import Classifier
 from monops_nn.mondeq import MonDEQ
-from monops_nn.parametrize.lipschitz_bounded import LipschitzBounded, LipschitzBoundedNetwork
+from monops_nn.parametrize.lipschitz_bounded import LipschitzBounded, LipschitzBoundedNetwork, SharedInjection
 from monops_nn.systems.fourier import symbol
 
 TOLERANCE = 1e-10  # of equilibria in float64
@@ -121,11 +121,35 @@ def network_of(model: nn.Module | Network) -> Network:
     if isinstance(model, RobustClassifier):
         model = model.network
     layer = _layer_of(model)
+    _refuse_unknown(model, layer)
     if isinstance(getattr(layer.injection, "weight", None), Tensor) and layer.injection.weight.ndim == 2:
         return _dense(copy.deepcopy(model).double().eval())
     if not isinstance(model, Classifier):
         raise CapabilityError(f"certificates of {type(layer.linear).__name__} need its readout: give the Classifier")
     return _convolution(model, layer)
+
+
+def _refuse_unknown(model: nn.Module, layer: MonDEQ) -> None:
+    """CapabilityError for hooks, and for injections and readouts that are not known to be the affine maps they look like."""
+    for module in model.modules():
+        if module._forward_hooks or module._forward_pre_hooks:
+            raise CapabilityError(f"{type(module).__name__} has a forward hook, of which no certificate knows: remove it")
+    readout = model[1] if isinstance(model, nn.Sequential) else model.scores if isinstance(model, Classifier) else None
+    injection = layer.injection
+    parts: list[nn.Module] = [injection]
+    allowed: tuple[type[nn.Module], ...] = (nn.Linear, nn.Conv2d, SharedInjection)
+    if type(injection) is nn.Sequential:
+        parts, allowed = list(injection), (nn.Conv2d, nn.ZeroPad2d, nn.Identity)
+    for part in parts:
+        if type(part) not in allowed:
+            raise CapabilityError(
+                f"the injection {type(part).__name__} is not known to be affine with its weight as matrix: use nn.Linear or "
+                "nn.Conv2d, for which certificates hold"
+            )
+    if readout is not None and type(readout) is not nn.Linear:
+        raise CapabilityError(f"the readout {type(readout).__name__} is not known to be affine: use nn.Linear")
+    if not all(bool(torch.isfinite(value).all()) for value in model.parameters()):
+        raise DataError("the model contains NaN or infinity: no certificate can hold for it")
 
 
 def _layer_of(model: nn.Module) -> MonDEQ:

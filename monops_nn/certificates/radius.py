@@ -96,11 +96,10 @@ def certified_radii(
     CapabilityError
         "multipliers" and "local" where only the crude bounds are known.
 
-    Notes
-    -----
-    Scores are those of the float64 copy, and each gap is less by |c_k - c_j| times the certified error of its equilibrium; what
-    is certified is the network in exact arithmetic. Rows with NaN have radius 0. **Cost** one solve; "local" adds a dozen
-    factorisations n x n for each sample and each class that limits its radius.
+    Notes ----- Scores are those of the float64 copy, and each gap is less by |c_k - c_j| times the certified error of its
+    equilibrium; what is certified is the network in exact arithmetic, and the class that it names, right or wrong: compare with
+    an attack, which counts a wrong class as broken, only where ``correct``. Rows with NaN have radius 0. **Cost** one solve;
+    "local" adds a dozen factorisations n x n for each sample and each class that limits its radius.
 
     References
     ----------

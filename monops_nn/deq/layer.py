@@ -7,8 +7,10 @@ import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Literal, cast, final
 
+import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.dropout import _DropoutNd
 from torch.nn.utils import parametrize
 
@@ -22,7 +24,7 @@ from monops.problem import Inclusion
 from monops.result import Check, Result
 from monops.stopping import RelativeToPointBelow
 from monops_nn.deq.dropout import VariationalDropout
-from monops_nn.deq.gradients import Attach, CellMap, Leaves
+from monops_nn.deq.gradients import Attach, CellMap, Leaves, without_cache
 from monops_nn.deq.solution import EquilibriumSolution
 from monops_nn.deq.states import State, as_point, as_state, leaves_of
 from monops_nn.settings import restore_settings, settings_of
@@ -172,17 +174,15 @@ class DEQ(nn.Module):
         start, several = self._start(inputs, z0)
         result = self._solve(self._map(inputs, several), inputs, start)
         parts = _answer(result)
-        size = torch.stack([part.flatten(1).square().sum(1) for part in parts]).sum(0).sqrt()
-        residual = torch.as_tensor(result.residual, dtype=size.dtype, device=size.device)
-        relative = torch.where(residual == 0, residual, residual / size)
+        like = parts[0]
         return EquilibriumSolution(
             as_state(parts, several),
             result.status,
             result.row_status,
-            relative,
-            torch.as_tensor(result.iterations, device=size.device),
+            torch.as_tensor(_relative(result), dtype=like.dtype, device=like.device),
+            torch.as_tensor(result.iterations, device=like.device),
             result.algorithm,
-            result.message,
+            _message(result, self.tol),
         )
 
     def trajectory(self, *inputs: Tensor, at: Sequence[int], z0: State | None = None) -> tuple[State, tuple[State, ...]]:
@@ -190,7 +190,7 @@ class DEQ(nn.Module):
 
         The gradient of a state on the way is that of one application of f; see `fixed_point_correction`.
         """
-        numbers = set(at)
+        numbers = set(at) if isinstance(at, (tuple, list, set, range)) else set()
         if not numbers or any(isinstance(n, bool) or not isinstance(n, int) or n < 1 for n in numbers):
             raise DataError(f"at={at!r} must hold the numbers of iterations, integers >= 1")
         if self.gradient == "unrolled":
@@ -213,18 +213,28 @@ class DEQ(nn.Module):
     def _start(self, inputs: tuple[Tensor, ...], z0: State | None) -> tuple[Leaves, bool]:
         if not inputs:
             raise DataError("a DEQ needs at least one input: layer(x)")
+        if torch._C._functorch.peek_interpreter_stack() is not None:
+            raise CapabilityError(
+                "torch.func does not go through a DEQ: use torch.autograd, or a MonDEQ, which it goes through"
+            )
         leaves_of(inputs, "the inputs")
-        initial = getattr(self.cell, "initial_state", None)
-        with torch.no_grad():
+        initial, recorded = getattr(self.cell, "initial_state", None), self.gradient == "unrolled" and torch.is_grad_enabled()
+        with torch.set_grad_enabled(recorded):
             state = initial(*inputs) if initial is not None else torch.zeros_like(inputs[0])
         start = leaves_of(state, "cell.initial_state(...)")
+        if not all(part.is_floating_point() for part in start):
+            raise DataError(
+                f"a state must be of floating point, got {start[0].dtype}: give the cell a method initial_state(*inputs); "
+                "without one the start is zeros like the first input"
+            )
         several = isinstance(state, (tuple, list))
         if z0 is not None:
             given = leaves_of(z0, "z0")
             shapes = [[tuple(part.shape) for part in parts] for parts in (given, start)]
             if shapes[0] != shapes[1]:
                 raise ShapeError(f"z0 has shape {shapes[0]}, but a state of this cell and these inputs has {shapes[1]}")
-            start = tuple(part.detach().to(old.dtype) for part, old in zip(given, start, strict=True))
+            given = given if recorded else tuple(part.detach() for part in given)
+            start = tuple(part.to(old.dtype) for part, old in zip(given, start, strict=True))
         return start, several
 
     def _weights(self) -> Leaves:
@@ -232,21 +242,33 @@ class DEQ(nn.Module):
 
     def _map(self, inputs: tuple[Tensor, ...], several: bool) -> CellMap:
         """The cell as it is for this call; new masks of dropout in training mode."""
-        seeds = {}
         for name, module in self.cell.named_modules():
-            if isinstance(module, _DropoutNd) and module.p > 0 and module.training:
+            p = module.p if isinstance(module, _DropoutNd) else getattr(module, "dropout", 0.0) if _drops(module) else 0.0
+            if p > 0 and module.training:
                 raise DataError(
                     f"cell.{name} is dropout that draws anew at every evaluation, so that there is no fixed point: use "
-                    f"monops_nn.deq.VariationalDropout({module.p:g})"
+                    f"monops_nn.deq.VariationalDropout({p:g})"
                 )
-            if isinstance(module, VariationalDropout):
-                if module.training:
-                    module.draw()
-                seeds[f"{name}.seed" if name else "seed"] = module.seed
+            if isinstance(module, _BatchNorm) and module.training:
+                raise DataError(
+                    f"cell.{name} is batch norm in training mode, which mixes the samples and moves its statistics at every "
+                    "evaluation: use group norm or layer norm"
+                )
+            if isinstance(module, VariationalDropout) and module.training:
+                module.draw()
         device = inputs[0].device.type
         mixed = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else None
-        names = tuple(name for name, _ in self.cell.named_parameters())
-        return CellMap(self._backward_solve, self.cell, names, seeds, len(inputs), several, (device, mixed))
+        at = {id(parameter): k for k, parameter in enumerate(self._weights())}
+        modules = tuple(self.cell.named_modules())
+        names = tuple(
+            (f"{prefix}.{name}" if prefix else name, at[id(parameter)])
+            for prefix, module in modules
+            for name, parameter in module._parameters.items()
+            if parameter is not None
+        )
+        modes = tuple((module, module.training) for _, module in modules)
+        buffers = dict(self.cell.named_buffers())
+        return CellMap(self._backward_solve, self.cell, names, modes, buffers, {}, len(inputs), several, (device, mixed))
 
     @torch.no_grad()
     def _solve(
@@ -255,8 +277,15 @@ class DEQ(nn.Module):
         def image(z: Any, *x: Tensor) -> Any:
             return as_point(map_.apply(tuple(leaves(z)), x))
 
-        with parametrize.cached():
-            return self._run(FixedPoint(image, tuple(x.detach() for x in inputs)), self.algorithm, start, True, callback)
+        problem = FixedPoint(image, tuple(x.detach() for x in inputs))
+        try:
+            with without_cache() if parametrize._cache_enabled else parametrize.cached():
+                return self._run(problem, self.algorithm, start, True, callback)
+        except ShapeError as error:
+            if hasattr(self.cell, "initial_state"):
+                raise
+            hint = "the start was zeros like the first input; for another state give the cell a method initial_state(*inputs)"
+            raise ShapeError(f"{error}; {hint}") from error
 
     def _run(
         self,
@@ -288,28 +317,15 @@ class DEQ(nn.Module):
         """The solution z with the gradient that was asked for."""
         others = (*inputs, *self._weights())
         if not torch.is_grad_enabled() or not any(part.requires_grad for part in others):
-            self._refuse_captured(map_, inputs, z)
             return z
         if self.gradient == "implicit":
-            self._refuse_captured(map_, inputs, z)
+            map_.versions.update({name: buffer._version for name, buffer in map_.buffers.items()})
             return cast(Leaves, Attach.apply(map_, len(z), *z, *others))  # type: ignore[no-untyped-call]
         steps, a = (1, 1.0) if self.gradient == "one_step" else (self.phantom_steps, self.phantom_relaxation)
         for _ in range(steps):
             image = map_.evaluate(z, others)
             z = tuple(torch.lerp(old, new, a) for old, new in zip(z, image, strict=True))
         return z
-
-    def _refuse_captured(self, map_: CellMap, inputs: tuple[Tensor, ...], z: Leaves) -> None:
-        """DataError when the cell reads tensors with gradients that it does not own."""
-        if not torch.is_grad_enabled() or self.__dict__.get("_owns_all"):
-            return
-        still = tuple(part.detach() for part in (*inputs, *self._weights()))
-        if any(part.requires_grad for part in map_.evaluate(tuple(part.detach() for part in z), still)):
-            raise DataError(
-                "the cell reads tensors with gradients that are neither its parameters nor its inputs, and would get none: "
-                "pass them as inputs, layer(x, tensor), or register them as parameters of the cell"
-            )
-        self.__dict__["_owns_all"] = True
 
     def _unrolled(self, map_: CellMap, inputs: tuple[Tensor, ...], start: Leaves) -> Leaves:
         """``max_iter`` recorded steps."""
@@ -328,10 +344,11 @@ class DEQ(nn.Module):
     def _report(self, result: Result, which: str) -> None:
         if result.status is Status.CONVERGED or self.on_failure == "ignore":
             return
-        text = f"equilibrium {which} pass of {type(self.cell).__name__}: {result.message}"
+        tol = self.tol if which == "forward" else self.backward_tol
+        text = f"equilibrium {which} pass of {type(self.cell).__name__}: {_message(result, tol)}"
         if self.on_failure == "raise":
             raise NotConvergedError(text)
-        warnings.warn(text, NotConvergedWarning, stacklevel=3)
+        warnings.warn(text, NotConvergedWarning, stacklevel=5)
 
     def get_extra_state(self) -> dict[str, Any]:
         """The settings of the solver, for state_dict."""
@@ -350,3 +367,37 @@ def _answer(result: Result) -> Leaves:
     broken = [row for row, status in enumerate(result.row_status) if status is Status.NON_FINITE]
     parts = tuple(leaves(result.x))
     return tuple(part.index_fill(0, torch.tensor(broken, device=part.device), math.nan) for part in parts) if broken else parts
+
+
+def _drops(module: nn.Module) -> bool:
+    """Whether a module has dropout of its own inside."""
+    return isinstance(module, (nn.MultiheadAttention, nn.RNNBase))
+
+
+ADVICE = {
+    Status.ITERATION_LIMIT: "raise max_iter or tol, or make the cell contract more (smaller weights, norms, jacobian_penalty)",
+    Status.STALLED: "rounding or the method allows no smaller residual: raise tol, use float64, or try another algorithm",
+    Status.DIVERGED: "the iteration runs away: try Anderson or Broyden, a relaxation, or a cell that contracts more",
+    Status.NON_FINITE: "NaN or infinity in these samples or in the weights; these samples are NaN, the others are not touched",
+}
+
+
+def _relative(result: Result) -> np.ndarray[Any, Any]:
+    """|z - f(z)|/|z| of each sample, 0 where both are 0, NaN in samples that became non-finite."""
+    parts = [part.detach().flatten(1).double().square().sum(1) for part in leaves(result.x)]
+    size = torch.stack(parts).sum(0).sqrt().cpu().numpy()
+    miss = np.asarray(result.residual)
+    found = np.divide(miss, size, out=np.where(miss == 0, 0.0, np.inf), where=size > 0)
+    return np.where([status is Status.NON_FINITE for status in result.row_status], np.nan, found)
+
+
+def _message(result: Result, tol: float) -> str:
+    """What ended badly, for how many samples, and the way out; or that all converged."""
+    status, total = result.status, len(result.row_status)
+    steps = int(np.max(result.iterations, initial=0))
+    if status is Status.CONVERGED:
+        return f"{total} samples converged after {steps} iterations"
+    chosen = np.array([row is status for row in result.row_status])
+    worst = "" if status is Status.NON_FINITE else f", relative residual up to {np.max(_relative(result)[chosen]):.2g}"
+    advice = ADVICE.get(status, "look at the residual")
+    return f"{int(chosen.sum())} of {total} samples: {status} after {steps} iterations{worst} (tol {tol:g}): {advice}"

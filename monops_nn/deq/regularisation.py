@@ -63,7 +63,7 @@ def jacobian_penalty(
             v = [torch.randn(part.shape, generator=generator, dtype=part.dtype, device=part.device) for part in value]
             pulled = torch.autograd.grad(value, leaves, v, create_graph=True, allow_unused=True, materialize_grads=True)
             total = total + sum(part.square().sum() for part in pulled)
-        return total / (samples * sum(part.numel() for part in leaves))
+        return total / max(samples * sum(part.numel() for part in leaves), 1)
 
 
 def spectral_radius(
@@ -121,4 +121,6 @@ def _recorded(cell: Callable[..., Any], z: Any, inputs: tuple[Tensor, ...]) -> t
     with torch.enable_grad():
         leaves = tuple(part.detach().requires_grad_() for part in leaves_of(z, "z"))
         value = cell(as_state(leaves, several), *inputs)
-    return leaves, leaves_of(value, "what the cell gives")
+        parts = leaves_of(value, "what the cell gives")
+        nothing = 0.0 * sum(part.sum() for part in leaves)  # a cell need not read its state
+        return leaves, tuple(part if part.requires_grad else part + nothing for part in parts)

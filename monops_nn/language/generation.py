@@ -80,6 +80,11 @@ def generate(
         raise DataError(f"temperature={temperature!r} must be a finite number >= 0")
     if context is not None and (isinstance(context, bool) or not isinstance(context, int) or context < 1):
         raise DataError(f"context={context!r} must be a positive integer, or None for all tokens")
+    if not isinstance(prompt, Tensor):
+        raise DataError(
+            f"prompt must be a tensor of tokens, got {type(prompt).__name__}: torch.tensor(vocabulary.encode(text)) with the "
+            "vocabulary of monops_nn.datasets.load_text"
+        )
     tokens = prompt[None] if prompt.ndim == 1 else prompt
     training, iterations = model.training, []
     z: Tensor | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, final
+from typing import Any, ClassVar, final
 
 import torch
 from torch import Tensor, nn
@@ -133,6 +133,8 @@ class LipschitzBounded(Parametrization):
 
 class SharedInjection(nn.Module):
     """x -> U x + b with the U of a `LipschitzBounded`; b is its own."""
+
+    is_affine: ClassVar[bool] = True  # with ``weight`` as its matrix
 
     def __init__(self, linear: LipschitzBounded) -> None:
         super().__init__()

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 torch = pytest.importorskip("torch", reason="monops_nn needs torch")
-from torch import nn  # noqa: E402
+from torch import Tensor, nn  # noqa: E402
 
 from monops import errors  # noqa: E402
 from monops_nn import CircularConvolution, LipschitzBoundedNetwork, MonDEQ, MonotoneLinear, PaddedConvolution, Skew  # noqa: E402
@@ -300,3 +300,27 @@ def test_narrower_sectors_prove_no_less() -> None:
         J = low + (high - low) * torch.rand(1, 6, dtype=double, generator=generator)
         inner = torch.linalg.solve(torch.eye(6) - J[0][:, None] * dense.W, J[0][:, None] * dense.U)
         assert float(torch.linalg.matrix_norm(network.readout @ inner, 2)) <= float(bound_of(loop, scaled))
+
+
+def test_what_only_looks_affine_is_refused() -> None:
+    class Cubed(nn.Linear):
+        def forward(self, x: Tensor) -> Tensor:
+            return super().forward(x**3)
+
+    def model(injection: Any, readout: nn.Module) -> nn.Module:
+        return nn.Sequential(MonDEQ(MonotoneLinear(4, 1.0, dtype=torch.float64), injection=injection), readout)
+
+    plain = nn.Linear(4, 3, dtype=torch.float64)
+    for broken in (model(Cubed(3, 4, dtype=torch.float64), plain), model(3, Cubed(4, 3, dtype=torch.float64))):
+        with pytest.raises(errors.CapabilityError, match="is not known to be affine"):
+            lipschitz_bounds(broken, steps=0)
+    with pytest.raises(errors.CapabilityError, match="the Lipschitz constant of the injection Cubed is not known"):
+        model(Cubed(3, 4, dtype=torch.float64), plain)[0].lipschitz_bound()
+    hooked = model(3, plain)
+    hooked[0].injection.register_forward_hook(lambda module, inputs, output: 50 * output)
+    with pytest.raises(errors.CapabilityError, match="Linear has a forward hook"):
+        lipschitz_bounds(hooked, steps=0)
+    lost = model(3, nn.Linear(4, 3, dtype=torch.float64))
+    lost[1].weight.data[0, 0] = math.nan
+    with pytest.raises(errors.DataError, match="NaN or infinity"):
+        lipschitz_bounds(lost, steps=0)

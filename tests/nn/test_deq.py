@@ -327,8 +327,10 @@ def test_tensors_that_the_cell_does_not_own_are_refused() -> None:
         def forward(self, z: Tensor, x: Tensor) -> Tensor:
             return 0.5 * z + x * outside
 
+    layer = DEQ(Reads())
+    z = layer(inputs().requires_grad_())
     with pytest.raises(DataError, match="tensors with gradients that are neither its parameters nor its inputs"):
-        DEQ(Reads())(inputs())
+        z.sum().backward()
 
 
 def test_normalised_weights_are_computed_once_a_solve() -> None:
@@ -455,3 +457,116 @@ def test_states_and_inputs_that_do_not_fit() -> None:
 
     with pytest.raises(ShapeError, match=r"takes a state of shape \(4, 3\) to \(4, 6\)"):
         DEQ(Grows())(x)
+
+
+class Shared(nn.Module):
+    """One linear map under two names."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a = nn.Linear(3, 3, dtype=torch.float64)
+        self.b = self.a
+
+    def forward(self, z: Tensor, x: Tensor) -> Tensor:
+        return torch.tanh(0.3 * self.a(z) + 0.2 * self.b(x))
+
+
+def test_a_module_under_two_names_keeps_its_parameters() -> None:
+    torch.manual_seed(0)
+    layer, x = DEQ(Shared(), tol=1e-11, max_iter=100), inputs()
+    names = [name for name, _ in layer.named_parameters()]
+    for _ in range(3):
+        layer.zero_grad()
+        layer(x).sum().backward()
+        assert all(p.grad is not None for p in layer.parameters())
+    assert isinstance(layer.cell.a.weight, nn.Parameter)
+    assert names == [name for name, _ in layer.named_parameters()]
+    assert torch.autograd.gradcheck(layer, (x.clone().requires_grad_(),), fast_mode=True)
+
+
+def test_gradients_inside_the_cache_of_parametrised_weights() -> None:
+    made, x, found = cell(), inputs(), []
+    nn.utils.parametrizations.weight_norm(made.recurrent)
+    layer = DEQ(made, tol=1e-11, max_iter=100)
+    for cached in (False, True):
+        layer.zero_grad()
+        with nn.utils.parametrize.cached() if cached else torch.enable_grad():
+            layer(x).sum().backward()
+        found.append([p.grad.clone() for p in layer.parameters()])
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=1e-9)
+        assert float(one.norm()) > 0
+
+
+def test_modes_and_buffers_are_those_of_the_forward_pass() -> None:
+    torch.manual_seed(0)
+    layer, x = DEQ(Dropped(VariationalDropout(0.5)), tol=1e-11, max_iter=100), inputs().requires_grad_()
+
+    def gradient(switch: bool) -> Tensor:
+        torch.manual_seed(3)
+        layer.train()
+        z = layer(x)
+        layer.train(not switch)
+        return torch.autograd.grad(z.sum(), x)[0]
+
+    torch.testing.assert_close(gradient(True), gradient(False), rtol=0, atol=1e-12)
+
+    class Buffered(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.register_buffer("scale", torch.tensor(0.3, dtype=torch.float64))
+
+        def forward(self, z: Tensor, x: Tensor) -> Tensor:
+            return torch.tanh(self.scale * z + x)
+
+    other = DEQ(Buffered())
+    z = other(x)
+    other.cell.scale.fill_(-0.9)
+    with pytest.raises(DataError, match=r"cell\.scale was changed in place"):
+        z.sum().backward()
+
+
+@pytest.mark.parametrize("scale", [1e-25, 1.0, 1e25])
+def test_the_size_of_the_gradient_does_not_matter(scale: float) -> None:
+    layer, x = DEQ(cell().float(), tol=1e-6), inputs().float().requires_grad_()
+    (exact,) = torch.autograd.grad(layer(x).sum(), x)
+    (found,) = torch.autograd.grad(layer(x).sum() * scale, x)
+    torch.testing.assert_close(found / scale, exact, rtol=1e-4, atol=1e-5)
+
+
+def test_cells_that_change_their_state_in_place_are_refused() -> None:
+    class InPlace(nn.Module):
+        def forward(self, z: Tensor, x: Tensor) -> Tensor:
+            return z.mul_(0.5).add_(x)
+
+    with pytest.raises(DataError, match="changes the point that it is given"):
+        DEQ(InPlace()).solve(inputs())
+
+
+def test_dependent_differences_in_single_precision() -> None:
+    class Half(nn.Module):
+        def forward(self, z: Tensor, x: Tensor) -> Tensor:
+            return 0.5 * torch.relu(z) + x
+
+    for seed in range(20):
+        x = inputs(8, 2, seed).float()
+        for method in (Anderson(Picard(), memory=5), Anderson(Picard(), memory=5, type=1)):
+            z = DEQ(Half(), algorithm=method)(x)
+            torch.testing.assert_close(z, torch.where(x > 0, 2 * x, x), rtol=1e-2, atol=1e-3)
+
+
+def test_checkpoints_starts_and_what_is_not_supported() -> None:
+    made, x = cell(), inputs().requires_grad_()
+    layer = DEQ(made, tol=1e-10, max_iter=100)
+    (plain,) = torch.autograd.grad(layer(x).sum(), x)
+    (again,) = torch.autograd.grad(torch.utils.checkpoint.checkpoint(layer, x, use_reentrant=False).sum(), x)
+    torch.testing.assert_close(again, plain, rtol=0, atol=1e-12)
+    start = torch.ones(4, 5, dtype=torch.float64, requires_grad=True)
+    unrolled = DEQ(made, algorithm=Picard(), max_iter=2, gradient="unrolled")
+    assert torch.autograd.gradcheck(lambda at: unrolled(x.detach(), z0=at), (start,), fast_mode=True)
+    with pytest.raises(CapabilityError, match=r"torch\.func does not go through a DEQ"):
+        torch.func.grad(lambda at: layer(at).sum())(x.detach())
+    with pytest.raises(DataError, match=r"torch\.int64: give the cell a method initial_state"):
+        DEQ(Expanding())(torch.ones(2, 3, dtype=torch.int64))
+    with pytest.raises(DataError, match="at=3"):
+        layer.trajectory(x, at=3)  # type: ignore[arg-type]
