@@ -36,7 +36,7 @@ def parser() -> argparse.ArgumentParser:
         "--minutes",
         type=float,
         default=None,
-        help="end training after so much time, that before --resume included; then evaluate and save. The rate still follows --epochs",
+        help="end after so much time, that before --resume too; the rate follows --epochs",
     )
     add("--monitor-every", type=int, default=default.monitor_every, metavar="STEPS", help="between two looks at the solver")
     add("--folder", type=Path, default=None, help="where the data are (default: MONOPS_DATA)")

@@ -82,8 +82,8 @@ def generate(
         raise DataError(f"context={context!r} must be a positive integer, or None for all tokens")
     if not isinstance(prompt, Tensor):
         raise DataError(
-            f"prompt must be a tensor of tokens, got {type(prompt).__name__}: torch.tensor(vocabulary.encode(text)) with the "
-            "vocabulary of monops_nn.datasets.load_text"
+            f"prompt must be a tensor of tokens, got {type(prompt).__name__}: use "
+            "monops_nn.datasets.text.encode(vocabulary, text) with the vocabulary of monops_nn.datasets.load_text"
         )
     tokens = prompt[None] if prompt.ndim == 1 else prompt
     training, iterations = model.training, []
