@@ -16,6 +16,8 @@ from monops.constants import Constants
 from monops.errors import DataError, ShapeError
 from monops.operators.operator import Operator
 
+IN_PLACE = "FixedPoint: the map changes the point that it is given: let it compute a new one"
+
 
 @final
 @dataclass(frozen=True, eq=False)
@@ -110,9 +112,14 @@ class FixedPoint(Operator):
     def image(self, x: Array) -> Array:
         """f(x)."""
         kept = [_version(leaf) for leaf in arrays.leaves(x)]
-        image = self.map(arrays.tree_map(_read_only, x), *self.inputs)
+        try:
+            image = self.map(arrays.tree_map(_read_only, x), *self.inputs)
+        except ValueError as error:
+            if "read-only" not in str(error):
+                raise
+            raise DataError(IN_PLACE) from error
         if kept != [_version(leaf) for leaf in arrays.leaves(x)]:
-            raise DataError("FixedPoint: the map changes the point that it is given: let it compute a new one")
+            raise DataError(IN_PLACE)
         if isinstance(x, Blocks) and type(image) is tuple:
             image = Blocks(image)
         before, after = ([tuple(leaf.shape) for leaf in arrays.leaves(point)] for point in (x, image))

@@ -572,3 +572,14 @@ def test_a_map_that_changes_the_shape_is_named() -> None:
     for method in METHODS:
         with pytest.raises(monops.errors.ShapeError, match=r"the map takes a point of shape \(3,\) to \(3, 3\)"):
             solve(lambda z: z[:, None] + z, method, np.zeros(3))
+
+
+def test_maps_that_work_in_place_are_refused() -> None:
+    def halve(z: Any) -> Any:
+        z *= 0.5
+        z += 1.0
+        return z
+
+    for method in (Picard(), Anderson(Picard()), Broyden(), NewtonKrylov()):
+        with pytest.raises(DataError, match="the map changes the point that it is given"):
+            monops.solve(FixedPoint(halve), method, x0=np.zeros(2))
