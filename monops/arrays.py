@@ -229,10 +229,10 @@ def add_scaled_rows(y: Array, factors: Array, x: Array) -> Array:
     """y + ``scale_rows(factors, x)``, in one pass where the library has one."""
     if isinstance(y, Blocks):
         return Blocks(add_scaled_rows(a, factors, b) for a, b in zip(y, x, strict=True))
-    fused = getattr(namespace(x), "addcmul", None)  # torch
-    if fused is None or not y.dtype == x.dtype == factors.dtype:
+    fused = getattr(namespace(x), "addcmul", None) if y.dtype == x.dtype == factors.dtype else None  # torch
+    if fused is None:
         return y + scale_rows(factors, x)
-    return fused(y, x, factors.reshape(tuple(factors.shape) + (1,) * (x.ndim - factors.ndim)))
+    return fused(y, x, factors.reshape(*factors.shape, *[1] * (x.ndim - factors.ndim)))
 
 
 def ball_projection(x: Array, radius: float, axes: tuple[int, ...]) -> Array:

@@ -10,6 +10,7 @@ from torch import Tensor
 from monops.errors import DataError
 from monops_nn.boltzmann.machine import BoltzmannMachine, known_pixels
 from monops_nn.datasets import Images, load_images
+from monops_nn.training.monitor import passes
 from monops_nn.training.options import Options
 from monops_nn.training.task import Task
 
@@ -31,7 +32,6 @@ class BoltzmannTask(Task):
             raise DataError(f"missing={missing!r} must be two shares of pixels, 0 <= low <= high < 1")
         self.options, self.data, self.model, self.missing, self.source = options, data, machine, missing, data.source
         self.steps_an_epoch = len(data.train_images) // options.batch_size
-        self.order, self.ordered = torch.empty(0, dtype=torch.int64), -1
         if self.steps_an_epoch < 1:
             raise DataError(f"batch_size={options.batch_size} is more than the {len(data.train_images)} images there are")
 
@@ -58,11 +58,7 @@ class BoltzmannTask(Task):
         return cls(options, data, made, missing)
 
     def batch(self, step: int, generator: torch.Generator, epoch_generator: torch.Generator) -> Batch:
-        epoch = step // self.steps_an_epoch
-        if self.ordered != epoch:
-            self.order, self.ordered = torch.randperm(len(self.data.train_images), generator=epoch_generator), epoch
-        begin = step % self.steps_an_epoch * self.options.batch_size
-        rows = self.order[begin : begin + self.options.batch_size]
+        rows = self.rows(step, len(self.data.train_images), self.options.batch_size, epoch_generator)
         images = grey(self.data.train_images[rows])
         return images, self.data.train_labels[rows], known_pixels(images, self.missing, generator)
 
@@ -100,18 +96,7 @@ class BoltzmannTask(Task):
         field, seen = self.model.field, self.model.observe(images, known)
         solution = field.solve(*seen)
         backward = field.solve_backward(torch.ones_like(solution.z) * (solution.z - seen[0]), *seen)
-        lipschitz = field.linear.current_system().lipschitz_bound()
-        return {
-            "iterations": int(solution.iterations.max()),
-            "backward_iterations": int(backward.iterations.max()),
-            "residual": float(solution.residual.max()),
-            "backward_residual": float(backward.residual.max()),
-            "method": solution.algorithm.name,
-            "step_size": solution.step_size,
-            "monotonicity": solution.monotonicity,
-            "lipschitz_bound": lipschitz,
-            "conditioning": lipschitz / solution.monotonicity,
-        }
+        return passes(solution, backward, field.linear.current_system())
 
 
 def grey(images: Tensor) -> Tensor:

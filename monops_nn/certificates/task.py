@@ -83,9 +83,7 @@ class RobustTask(Task):
 
     def batch(self, step: int, generator: torch.Generator, epoch_generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Images and labels of a step."""
-        order = torch.randperm(len(self.data.train_images), generator=epoch_generator)
-        begin = step % self.steps_an_epoch * self.batch_size
-        rows = order[begin : begin + self.batch_size]
+        rows = self.rows(step, len(self.data.train_images), self.batch_size, epoch_generator)
         return self.data.scaled(self.data.train_images[rows]), self.data.train_labels[rows]
 
     def loss(self, batch: tuple[Tensor, Tensor]) -> tuple[Tensor, dict[str, float]]:

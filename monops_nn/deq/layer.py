@@ -7,11 +7,8 @@ import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Literal, cast, final
 
-import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
-from torch.nn.modules.dropout import _DropoutNd
 from torch.nn.utils import parametrize
 
 from monops import FixedPoint, Status, solve
@@ -19,13 +16,13 @@ from monops.acceleration import Anderson
 from monops.algorithms import Algorithm
 from monops.algorithms.fixed_points import Picard
 from monops.arrays import leaves
-from monops.errors import CapabilityError, DataError, NotConvergedError, NotConvergedWarning, ShapeError
+from monops.errors import CapabilityError, DataError, NotApplicableError, NotConvergedError, NotConvergedWarning, ShapeError
 from monops.problem import Inclusion
 from monops.result import Check, Result
 from monops.stopping import RelativeToPointBelow
-from monops_nn.deq.dropout import VariationalDropout
+from monops_nn.deq.cells import names_of, prepare
 from monops_nn.deq.gradients import Attach, CellMap, Leaves, without_cache
-from monops_nn.deq.solution import EquilibriumSolution
+from monops_nn.deq.solution import EquilibriumSolution, answer, message, relative
 from monops_nn.deq.states import State, as_point, as_state, leaves_of
 from monops_nn.settings import restore_settings, settings_of
 
@@ -142,7 +139,13 @@ class DEQ(nn.Module):
             method = getattr(self, name)
             if not isinstance(method, Algorithm):
                 raise DataError(f"{name} must be a method such as Anderson(Picard()), got {method!r}")
-            method.match(Inclusion(FixedPoint(lambda z: z).terms()))  # refuses what is no method for fixed points
+            try:
+                method.match(Inclusion(FixedPoint(lambda z: z).terms()))
+            except NotApplicableError as error:
+                raise DataError(
+                    f"{name}={method.name} is no method for the fixed points of any map: use Anderson(Picard()), Picard(), "
+                    "Broyden() or NewtonKrylov()"
+                ) from error
         for name in ("tol", "backward_tol"):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < math.inf:
@@ -166,23 +169,23 @@ class DEQ(nn.Module):
             return as_state(self._unrolled(map_, inputs, start), several)
         result = self._solve(map_, inputs, start)
         self._report(result, "forward")
-        return as_state(self._attached(map_, inputs, _answer(result)), several)
+        return as_state(self._attached(map_, inputs, answer(result)), several)
 
     @torch.no_grad()
     def solve(self, *inputs: Tensor, z0: State | None = None) -> EquilibriumSolution:
         """The fixed point with the truth about it: status, residual and iterations of each sample; no gradient, no warning."""
         start, several = self._start(inputs, z0)
         result = self._solve(self._map(inputs, several), inputs, start)
-        parts = _answer(result)
+        parts = answer(result)
         like = parts[0]
         return EquilibriumSolution(
             as_state(parts, several),
             result.status,
             result.row_status,
-            torch.as_tensor(_relative(result), dtype=like.dtype, device=like.device),
+            torch.as_tensor(relative(result), dtype=like.dtype, device=like.device),
             torch.as_tensor(result.iterations, device=like.device),
             result.algorithm,
-            _message(result, self.tol),
+            message(result, self.tol),
         )
 
     def trajectory(self, *inputs: Tensor, at: Sequence[int], z0: State | None = None) -> tuple[State, tuple[State, ...]]:
@@ -206,7 +209,7 @@ class DEQ(nn.Module):
 
         result = self._solve(map_, inputs, start, keep)
         self._report(result, "forward")
-        z = self._attached(map_, inputs, _answer(result))
+        z = self._attached(map_, inputs, answer(result))
         others = (*inputs, *self._weights())
         return as_state(z, several), tuple(as_state(map_.evaluate(point, others), several) for point in seen)
 
@@ -242,31 +245,11 @@ class DEQ(nn.Module):
 
     def _map(self, inputs: tuple[Tensor, ...], several: bool) -> CellMap:
         """The cell as it is for this call; new masks of dropout in training mode."""
-        for name, module in self.cell.named_modules():
-            p = module.p if isinstance(module, _DropoutNd) else getattr(module, "dropout", 0.0) if _drops(module) else 0.0
-            if p > 0 and module.training:
-                raise DataError(
-                    f"cell.{name} is dropout that draws anew at every evaluation, so that there is no fixed point: use "
-                    f"monops_nn.deq.VariationalDropout({p:g})"
-                )
-            if isinstance(module, _BatchNorm) and module.training:
-                raise DataError(
-                    f"cell.{name} is batch norm in training mode, which mixes the samples and moves its statistics at every "
-                    "evaluation: use group norm or layer norm"
-                )
-            if isinstance(module, VariationalDropout) and module.training:
-                module.draw()
+        prepare(self.cell)
         device = inputs[0].device.type
         mixed = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else None
-        at = {id(parameter): k for k, parameter in enumerate(self._weights())}
-        modules = tuple(self.cell.named_modules())
-        names = tuple(
-            (f"{prefix}.{name}" if prefix else name, at[id(parameter)])
-            for prefix, module in modules
-            for name, parameter in module._parameters.items()
-            if parameter is not None
-        )
-        modes = tuple((module, module.training) for _, module in modules)
+        names = names_of(self.cell)
+        modes = tuple((module, module.training) for module in self.cell.modules())
         buffers = dict(self.cell.named_buffers())
         return CellMap(self._backward_solve, self.cell, names, modes, buffers, {}, len(inputs), several, (device, mixed))
 
@@ -311,7 +294,7 @@ class DEQ(nn.Module):
     def _backward_solve(self, pull: Callable[..., Any], start: Leaves) -> Leaves:
         result = self._run(FixedPoint(pull), self.backward_algorithm, start, False)
         self._report(result, "backward")
-        return _answer(result)
+        return answer(result)
 
     def _attached(self, map_: CellMap, inputs: tuple[Tensor, ...], z: Leaves) -> Leaves:
         """The solution z with the gradient that was asked for."""
@@ -345,7 +328,7 @@ class DEQ(nn.Module):
         if result.status is Status.CONVERGED or self.on_failure == "ignore":
             return
         tol = self.tol if which == "forward" else self.backward_tol
-        text = f"equilibrium {which} pass of {type(self.cell).__name__}: {_message(result, tol)}"
+        text = f"equilibrium {which} pass of {type(self.cell).__name__}: {message(result, tol)}"
         if self.on_failure == "raise":
             raise NotConvergedError(text)
         warnings.warn(text, NotConvergedWarning, stacklevel=5)
@@ -360,44 +343,3 @@ class DEQ(nn.Module):
 
     def extra_repr(self) -> str:
         return f"algorithm={self.algorithm.name}, tol={self.tol:g}, max_iter={self.max_iter}, gradient={self.gradient!r}"
-
-
-def _answer(result: Result) -> Leaves:
-    """The tensors of a result, NaN in samples that became non-finite."""
-    broken = [row for row, status in enumerate(result.row_status) if status is Status.NON_FINITE]
-    parts = tuple(leaves(result.x))
-    return tuple(part.index_fill(0, torch.tensor(broken, device=part.device), math.nan) for part in parts) if broken else parts
-
-
-def _drops(module: nn.Module) -> bool:
-    """Whether a module has dropout of its own inside."""
-    return isinstance(module, (nn.MultiheadAttention, nn.RNNBase))
-
-
-ADVICE = {
-    Status.ITERATION_LIMIT: "raise max_iter or tol, or make the cell contract more (smaller weights, norms, jacobian_penalty)",
-    Status.STALLED: "rounding or the method allows no smaller residual: raise tol, use float64, or try another algorithm",
-    Status.DIVERGED: "the iteration runs away: try Anderson or Broyden, a relaxation, or a cell that contracts more",
-    Status.NON_FINITE: "NaN or infinity in these samples or in the weights; these samples are NaN, the others are not touched",
-}
-
-
-def _relative(result: Result) -> np.ndarray[Any, Any]:
-    """|z - f(z)|/|z| of each sample, 0 where both are 0, NaN in samples that became non-finite."""
-    parts = [part.detach().flatten(1).double().square().sum(1) for part in leaves(result.x)]
-    size = torch.stack(parts).sum(0).sqrt().cpu().numpy()
-    miss = np.asarray(result.residual)
-    found = np.divide(miss, size, out=np.where(miss == 0, 0.0, np.inf), where=size > 0)
-    return np.where([status is Status.NON_FINITE for status in result.row_status], np.nan, found)
-
-
-def _message(result: Result, tol: float) -> str:
-    """What ended badly, for how many samples, and the way out; or that all converged."""
-    status, total = result.status, len(result.row_status)
-    steps = int(np.max(result.iterations, initial=0))
-    if status is Status.CONVERGED:
-        return f"{total} samples converged after {steps} iterations"
-    chosen = np.array([row is status for row in result.row_status])
-    worst = "" if status is Status.NON_FINITE else f", relative residual up to {np.max(_relative(result)[chosen]):.2g}"
-    advice = ADVICE.get(status, "look at the residual")
-    return f"{int(chosen.sum())} of {total} samples: {status} after {steps} iterations{worst} (tol {tol:g}): {advice}"

@@ -52,19 +52,14 @@ class _Pixels(Task):
         self.steps_an_epoch = len(train[0]) // batch_size
         if self.steps_an_epoch < 1:
             raise DataError(f"batch_size={batch_size} is more than the {len(train[0])} images there are")
-        self.order, self.ordered = torch.empty(0, dtype=torch.int64), -1
 
     def prepared(self, images: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """What the network is fed with; with a generator, for training."""
         return images
 
     def batch(self, step: int, generator: torch.Generator, epoch_generator: torch.Generator) -> Batch:
-        epoch = step // self.steps_an_epoch
         images, labels = self.training_data
-        if self.ordered != epoch:
-            self.order, self.ordered = torch.randperm(len(images), generator=epoch_generator), epoch
-        begin = step % self.steps_an_epoch * self.batch_size
-        rows = self.order[begin : begin + self.batch_size]
+        rows = self.rows(step, len(images), self.batch_size, epoch_generator)
         return self.prepared(images[rows], generator), labels[rows], generator
 
     def loss(self, batch: Batch) -> tuple[Tensor, dict[str, float]]:

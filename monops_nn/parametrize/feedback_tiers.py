@@ -11,10 +11,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from monops.errors import DataError, ShapeError
+from monops.errors import DataError
 from monops_nn.parametrize.arguments import positive_integer
 from monops_nn.parametrize.convolution import direction
 from monops_nn.parametrize.parametrization import Parametrization
+from monops_nn.parametrize.tier_states import first_tier_injection, product_of_tiers
 from monops_nn.systems.feedback_tiers import FeedbackTierSystem, TierShape, tier_pairs
 
 SMALLEST_FREE = -80.0  # softplus of less is not far from the smallest number of float32
@@ -164,21 +165,10 @@ class FeedbackTiers(Parametrization):
 
     def forward(self, z: Any) -> tuple[Tensor, ...]:
         """W z for a state z, a tuple of tensors (..., n_i, h_i, w_i)."""
-        shapes, leads = [tuple(part.shape[-3:]) for part in z], {tuple(part.shape[:-3]) for part in z}
-        if shapes != list(self.shape) or len(leads) != 1:
-            raise ShapeError(
-                f"the tiers of z have shapes {[tuple(part.shape) for part in z]}, but need {list(self.shape)}, all after the "
-                "same leading axes"
-            )
-        (lead,) = leads
-        rows = self.enter(tuple(part.reshape(-1, *part.shape[-3:]).to(self.solving_dtype) for part in z))
-        images = self.leave(self.current_system().product(rows))
-        return tuple(image.reshape(*lead, *image.shape[1:]).to(part.dtype) for image, part in zip(images, z, strict=True))
+        return product_of_tiers(self, z)
 
     def default_injection(self, channels: int) -> nn.Module:
-        kernel, reference = self.kernel_size, self.reference
-        channels_out, device, dtype = self.channels[0], reference.device, reference.dtype
-        return nn.Conv2d(channels, channels_out, kernel, padding=kernel // 2, device=device, dtype=dtype)
+        return first_tier_injection(self, channels, self.channels[0], self.kernel_size)
 
     def extra_repr(self) -> str:
         m = self.certified_monotonicity

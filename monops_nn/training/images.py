@@ -28,7 +28,6 @@ class ImageTask(Task):
         self.options, self.data, self.source = options, images, images.source
         self.model = build(options.model, options.data, options.m(), tol=options.tolerance)
         self.steps_an_epoch = len(images.train_images) // options.batch_size
-        self.order, self.ordered = torch.empty(0, dtype=torch.int64), -1
         if self.steps_an_epoch < 1:
             raise DataError(f"batch_size={options.batch_size} is more than the {len(images.train_images)} images there are")
 
@@ -39,11 +38,7 @@ class ImageTask(Task):
         return cls(options, given)
 
     def batch(self, step: int, generator: torch.Generator, epoch_generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        epoch = step // self.steps_an_epoch
-        if self.ordered != epoch:
-            self.order, self.ordered = torch.randperm(len(self.data.train_images), generator=epoch_generator), epoch
-        begin = step % self.steps_an_epoch * self.options.batch_size
-        rows = self.order[begin : begin + self.options.batch_size]
+        rows = self.rows(step, len(self.data.train_images), self.options.batch_size, epoch_generator)
         images = self.data.train_images[rows]
         if self.options.augment:
             images = augmented(images, generator)

@@ -9,6 +9,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from monops_nn.models import Classifier
+from monops_nn.solution import Solution
+from monops_nn.solver import Solved
+from monops_nn.systems import System
 
 
 @torch.no_grad()
@@ -21,7 +24,12 @@ def look(model: Classifier, x: Tensor, labels: Tensor) -> dict[str, Any]:
     layer, inputs = model.layer, model.inputs(x)
     solution = layer.solve(inputs)
     backward = layer.solve_backward(inputs, _gradient(model, solution.z, labels))
-    lipschitz = layer.linear.current_system().lipschitz_bound()
+    return passes(solution, backward, layer.linear.current_system())
+
+
+def passes(solution: Solution, backward: Solved, system: System) -> dict[str, Any]:
+    """The numbers of a look, from both passes and W."""
+    lipschitz = system.lipschitz_bound()
     return {
         "iterations": int(solution.iterations.max()),
         "backward_iterations": int(backward.iterations.max()),

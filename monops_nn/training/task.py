@@ -19,6 +19,16 @@ class Task(ABC):
     source: str
     steps_an_epoch: int
     headline: ClassVar[str] = "accuracy"  # which of the numbers of ``evaluate`` the command prints at the end
+    _order: Tensor | None = None
+    _epoch = -1
+
+    def rows(self, step: int, count: int, batch_size: int, epoch_generator: torch.Generator) -> Tensor:
+        """Which of ``count`` samples are in the batch of a step: those of a permutation, drawn once an epoch, in turn."""
+        epoch = step // self.steps_an_epoch
+        if self._order is None or self._epoch != epoch:
+            self._order, self._epoch = torch.randperm(count, generator=epoch_generator), epoch
+        begin = step % self.steps_an_epoch * batch_size
+        return self._order[begin : begin + batch_size]
 
     @abstractmethod
     def batch(self, step: int, generator: torch.Generator, epoch_generator: torch.Generator) -> Any:

@@ -427,7 +427,7 @@ def test_states_on_the_way_carry_the_gradient_of_one_step() -> None:
         ({"phantom_relaxation": 1.5}, "phantom_relaxation"),
         ({"on_failure": "pass"}, "on_failure"),
         ({"algorithm": "anderson"}, "algorithm must be a method"),
-        ({"algorithm": monops.DouglasRachford()}, "DouglasRachford does not apply"),
+        ({"algorithm": monops.DouglasRachford()}, "algorithm=DouglasRachford is no method for the fixed points of any map"),
     ],
 )
 def test_settings_that_cannot_be_meant(settings: dict[str, Any], words: str) -> None:
