@@ -12,6 +12,7 @@ import pytest
 
 import monops
 from monops import arrays
+from monops.acceleration.memory import combine, empty, push
 from monops.errors import DataError, NotApplicableError, StepSizeError
 from monops.solve import as_inclusion
 from tests.problems import CASES
@@ -250,3 +251,22 @@ def test_anderson_reaches_the_solution_in_far_fewer_steps() -> None:
     fast = monops.solve(problem, monops.Anderson(monops.ForwardBackward()), tol=1e-9)
     assert fast.iterations < 0.25 * plain.iterations
     assert float(arrays.norm(fast.x - plain.x)) < 1e-7
+
+
+@pytest.mark.parametrize("kind", [1, 2])
+def test_dependent_differences_in_single_precision_still_extrapolate(kind: int) -> None:
+    z = np.zeros(2, dtype=np.float32)
+    pair = np.array([1.0, 0.0], dtype=np.float32), np.array([0.5, 0.0], dtype=np.float32)
+    memory = empty(z, 2, 0, kind)
+    for _ in range(2):
+        memory = push(memory, *pair, 0)
+    moved = combine(memory, z, pair[1], 1e-10, 0)
+    np.testing.assert_allclose(moved, [-0.5, 0.0], atol=1e-3)  # both pairs say so: -g dz/dg + g
+
+
+def test_a_singular_small_system_gives_the_plain_step() -> None:
+    z = np.zeros(2)
+    memory = empty(z, 2, 0)
+    for _ in range(2):
+        memory = push(memory, np.array([1.0, 0.0]), np.array([0.5, 0.0]), 0)
+    np.testing.assert_array_equal(combine(memory, z + 3.0, np.array([0.5, 0.0]), 0.0, 0), z + 3.0)

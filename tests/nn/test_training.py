@@ -285,3 +285,16 @@ def test_the_command_after_an_interrupt(
     monkeypatch.setattr(loop.Run, "train_step", stops)
     assert cli.main(["train", "--out", str(tmp_path / "run"), "--batch-size", "8"]) == 130
     assert f"the state is in {tmp_path / 'run'}, go on with --resume" in capsys.readouterr().err
+
+
+def test_an_epoch_shows_every_image_once() -> None:
+    task = images_task.ImageTask.of(TINY, some_images())
+
+    def rows(step: int) -> Any:
+        return task.rows(step, 64, TINY.batch_size, torch.Generator().manual_seed(step // task.steps_an_epoch))
+
+    epochs = [torch.cat([rows(4 * epoch + k) for k in range(4)]) for epoch in range(2)]
+    assert task.steps_an_epoch == 4
+    for epoch in epochs:
+        assert epoch.sort().values.tolist() == list(range(64))
+    assert epochs[0].tolist() != epochs[1].tolist()
